@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// How fast a training step is: the trainer's own step (forward, backward, clipping, Adam) on random tokens, beside the
+// floating-point peak of the same threads, measured in the same run.
+
+// benchCase is one named set of sizes.
+type benchCase struct {
+	name       string
+	model      ModelConfig
+	batch, seq int
+}
+
+// benchCases are the sizes that docs/performance.md speaks of.
+var benchCases = []benchCase{
+	{"tiny", ModelConfig{Layers: 2, Dim: 256, Heads: 8, Hidden: 512, Vocab: 2048, Context: 128}, 1, 24},
+	{"tiny16", ModelConfig{Layers: 2, Dim: 256, Heads: 8, Hidden: 512, Vocab: 2048, Context: 128}, 16, 64},
+	{"nano", ModelConfig{Layers: 4, Dim: 128, Heads: 4, Hidden: 512, Vocab: 65, Context: 64}, 12, 64},
+	{"mid", ModelConfig{Layers: 6, Dim: 384, Heads: 6, Hidden: 1536, Vocab: 4096, Context: 256}, 8, 256},
+	{"gpt2", ModelConfig{Layers: 12, Dim: 768, Heads: 12, Hidden: 3072, Vocab: 50257, Context: 1024}, 4, 64},
+}
+
+// benchResult is what `gogpt bench --json` prints.
+type benchResult struct {
+	Params       int       `json:"params"`
+	Threads      int       `json:"threads"`
+	Kernel       string    `json:"kernel"`
+	MSPerStep    jsonFloat `json:"ms_per_step"` // median
+	MSMin        jsonFloat `json:"ms_min"`
+	TokensPerSec jsonFloat `json:"tokens_per_sec"` // at the median
+	GFLOPS       jsonFloat `json:"gflops"`         // at the median
+	PeakGFLOPS   jsonFloat `json:"peak_gflops"`    // of a loop of multiply-adds in registers, on the same threads
+	Efficiency   jsonFloat `json:"efficiency"`     // gflops / peak_gflops
+	RSSMB        jsonFloat `json:"rss_mb"`         // most memory resident so far; 0 where the system does not tell
+}
+
+// gemmResult is what `gogpt bench --gemm=M,N,K --json` prints.
+type gemmResult struct {
+	M          int       `json:"m"`
+	N          int       `json:"n"`
+	K          int       `json:"k"`
+	Threads    int       `json:"threads"`
+	Kernel     string    `json:"kernel"`
+	MS         jsonFloat `json:"ms"` // median
+	MSMin      jsonFloat `json:"ms_min"`
+	GFLOPS     jsonFloat `json:"gflops"` // at the median
+	PeakGFLOPS jsonFloat `json:"peak_gflops"`
+	Efficiency jsonFloat `json:"efficiency"`
+}
+
+const (
+	benchWarmup = 3                      // steps before the clock counts
+	peakTime    = 300 * time.Millisecond // that the peak is measured for
+)
+
+func benchCommand(c *console, args []string) error {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	cfg := defaultConfig()
+	b := benchCases[0]
+	name := fs.String("case", "", "sizes by `NAME`: tiny, tiny16, nano, mid or gpt2; flags beside it win")
+	fs.IntVar(&cfg.Threads, "threads", cfg.Threads, "threads")
+	fs.IntVar(&b.model.Layers, "layers", b.model.Layers, "transformer blocks")
+	fs.IntVar(&b.model.Heads, "heads", b.model.Heads, "attention heads a block; divides dim")
+	fs.IntVar(&b.model.Dim, "dim", b.model.Dim, "channels of the residual stream")
+	fs.IntVar(&b.model.Hidden, "hidden", b.model.Hidden, "channels inside the feed-forward")
+	fs.IntVar(&b.model.Vocab, "vocab", b.model.Vocab, "tokens")
+	fs.IntVar(&b.model.Context, "context", b.model.Context, "longest sequence in tokens")
+	fs.IntVar(&b.batch, "batch", b.batch, "sequences a step")
+	fs.IntVar(&b.seq, "seq", b.seq, "tokens a sequence")
+	steps := fs.Int("steps", 50, "timed steps")
+	gemm := fs.String("gemm", "", "time one product of `M,N,K` instead")
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	if err := parseFlags(c, fs, args); err != nil {
+		return err
+	}
+	if err := applyCase(fs, *name, &b); err != nil {
+		return err
+	}
+	if err := b.validate(&cfg, *steps); err != nil {
+		return err
+	}
+	setThreads(cfg.Threads)
+	if *gemm != "" {
+		return gemmCommand(c, *gemm, *steps, *asJSON)
+	}
+	r := b.run(&cfg, *steps)
+	if *asJSON {
+		return printJSON(c.out, r)
+	}
+	_, err := fmt.Fprintf(c.out, "%d parameters, %d threads, kernel %s\n%.3f ms a step (best %.3f), %.0f tokens/s, %.1f GFLOP/s of %.1f (%.0f %%), %.0f MB resident\n",
+		r.Params, r.Threads, r.Kernel, r.MSPerStep, r.MSMin, r.TokensPerSec, r.GFLOPS, r.PeakGFLOPS, 100*r.Efficiency, r.RSSMB)
+	return err
+}
+
+// applyCase takes the sizes of a named case, except those given as flags.
+func applyCase(fs *flag.FlagSet, name string, b *benchCase) error {
+	if name == "" {
+		return nil
+	}
+	i := slices.IndexFunc(benchCases, func(c benchCase) bool { return c.name == name })
+	if i < 0 {
+		return usagef("--case=%s: takes tiny, tiny16, nano, mid or gpt2", name)
+	}
+	given := map[string]string{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = f.Value.String() })
+	*b = benchCases[i]
+	var err error
+	for flag, value := range given {
+		err = errors.Join(err, fs.Set(flag, value))
+	}
+	return err
+}
+
+func (b *benchCase) validate(cfg *Config, steps int) error {
+	cfg.Model = b.model
+	cfg.Model.Vocab = max(cfg.Model.Vocab, minVocabSize) // random tokens need no bytes
+	cfg.Batch = b.batch
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	for _, size := range []struct {
+		flag  string
+		value int
+	}{{"vocab", b.model.Vocab}, {"seq", b.seq}, {"steps", steps}} {
+		if size.value < 1 {
+			return usagef("--%s=%d: takes a whole number of at least 1", size.flag, size.value)
+		}
+	}
+	if b.seq > b.model.Context {
+		return usagef("--seq=%d: takes at most --context=%d", b.seq, b.model.Context)
+	}
+	return nil
+}
+
+// run times the trainer's step on random tokens.
+func (b *benchCase) run(cfg *Config, steps int) benchResult {
+	rng := newRNG(cfg.Seed, benchStream)
+	m := newLLM(b.model, newRNG(cfg.Seed, initStream))
+	samples := make([]example, b.batch)
+	for i := range samples {
+		for range b.seq + 1 {
+			samples[i].tokens = append(samples[i].tokens, rng.IntN(b.model.Vocab))
+		}
+	}
+	t := newTrainer(cfg, m, nil)
+	t.phase, t.opt = &phase{train: &dataset{}}, newAdam(m.Params(), cfg.Beta2, cfg.WeightDecay)
+	t.schedule = Schedule{peak: cfg.Pretrain.LR, min: cfg.Pretrain.LR, planned: steps}
+	median, least := timed(steps, func() {
+		if err := t.optimize(samples, new(epochSum)); err != nil {
+			panic(err) // random tokens and initial weights are finite
+		}
+	})
+	peak := measurePeak(peakTime)
+	gflops := b.flops() / median / 1e9
+	return benchResult{Params: m.ParamCount(), Threads: threads(), Kernel: kernelName(),
+		MSPerStep: jsonFloat(1e3 * median), MSMin: jsonFloat(1e3 * least),
+		TokensPerSec: jsonFloat(float64(b.batch*b.seq) / median), GFLOPS: jsonFloat(gflops), PeakGFLOPS: jsonFloat(peak),
+		Efficiency: jsonFloat(gflops / peak), RSSMB: jsonFloat(residentMB())}
+}
+
+// flops counts the arithmetic of a step: 6 · tokens · (weights of products, wte once), and the causal half of attention,
+// 6 · seq² · dim a layer and sequence. What is computed twice counts once.
+func (b *benchCase) flops() float64 {
+	m := b.model
+	weights := m.Layers*(4*m.Dim*m.Dim+2*m.Dim*m.Hidden) + m.Vocab*m.Dim
+	return 6*float64(b.batch*b.seq)*float64(weights) + 6*float64(b.batch*m.Layers)*float64(b.seq*b.seq)*float64(m.Dim)
+}
+
+// timed returns the median and the least time of n calls, in seconds.
+func timed(n int, work func()) (median, least float64) {
+	for range benchWarmup {
+		work()
+	}
+	times := make([]float64, n)
+	for i := range times {
+		start := time.Now()
+		work()
+		times[i] = time.Since(start).Seconds()
+	}
+	slices.Sort(times)
+	return times[n/2], times[0]
+}
+
+// gemmCommand times C = A·B of the given extents.
+func gemmCommand(c *console, extents string, steps int, asJSON bool) error {
+	var sizes intList
+	if err := sizes.Set(extents); err != nil || len(sizes) != 3 || slices.Min(sizes) < 1 {
+		return usagef("--gemm=%s: takes three whole numbers M,N,K of at least 1", extents)
+	}
+	M, N, K := sizes[0], sizes[1], sizes[2]
+	rng := newRNG(1, benchStream)
+	random := func(rows, cols int) matrix {
+		data := make([]float32, rows*cols)
+		for i := range data {
+			data[i] = float32(rng.NormFloat64())
+		}
+		return rowMajor(data, rows, cols)
+	}
+	x, y, z := random(M, K), random(K, N), random(M, N)
+	median, least := timed(steps, func() { matmul(z, x, y) })
+	peak := measurePeak(peakTime)
+	gflops := 2 * float64(M) * float64(N) * float64(K) / median / 1e9
+	r := gemmResult{M: M, N: N, K: K, Threads: threads(), Kernel: kernelName(), MS: jsonFloat(1e3 * median), MSMin: jsonFloat(1e3 * least),
+		GFLOPS: jsonFloat(gflops), PeakGFLOPS: jsonFloat(peak), Efficiency: jsonFloat(gflops / peak)}
+	if asJSON {
+		return printJSON(c.out, r)
+	}
+	_, err := fmt.Fprintf(c.out, "%d×%d×%d: %.3f ms (best %.3f), %.1f GFLOP/s of %.1f (%.0f %%)\n",
+		M, N, K, r.MS, r.MSMin, r.GFLOPS, r.PeakGFLOPS, 100*r.Efficiency)
+	return err
+}
+
+// residentMB is the most memory that was resident, in MB of 10⁶ bytes, as Linux tells it; 0 elsewhere.
+func residentMB() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == "VmHWM:" {
+			kib, err := strconv.ParseFloat(fields[1], 64)
+			if err != nil {
+				return 0
+			}
+			return kib * 1024 / 1e6
+		}
+	}
+	return 0
+}

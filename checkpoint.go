@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A saved model is one safetensors file: weights under the names of a Hugging Face GPT-2, and in its metadata the shape
+// (as config.json), the tokenizer, and which weights were frozen. Equal models give equal bytes.
+
+const hfPrefix = "transformer." // before every weight's name in a file that Hugging Face writes or reads
+
+// The keys of the metadata.
+const (
+	metaConfig    = "config"
+	metaTokenizer = "tokenizer"
+	metaFrozen    = "frozen"
+)
+
+// hfConfig is config.json of a Hugging Face GPT-2 beyond the sizes.
+type hfConfig struct {
+	Architectures []string `json:"architectures"`
+	ModelType     string   `json:"model_type"`
+	ModelConfig
+	Ctx            int     `json:"n_ctx"`
+	Activation     string  `json:"activation_function"`
+	Epsilon        float64 `json:"layer_norm_epsilon"`
+	InitRange      float64 `json:"initializer_range"`
+	ResidDrop      float64 `json:"resid_pdrop"`
+	EmbedDrop      float64 `json:"embd_pdrop"`
+	AttnDrop       float64 `json:"attn_pdrop"`
+	ScaleAttention bool    `json:"scale_attn_weights"`
+	UseCache       bool    `json:"use_cache"`
+	Tied           bool    `json:"tie_word_embeddings"`
+	DType          string  `json:"torch_dtype"`
+	BOS            int     `json:"bos_token_id"`
+	EOS            int     `json:"eos_token_id"`
+}
+
+func newHFConfig(c ModelConfig, t *tokenizer) hfConfig {
+	return hfConfig{Architectures: []string{"GPT2LMHeadModel"}, ModelType: "gpt2", ModelConfig: c, Ctx: c.Context,
+		Activation: "gelu_new", Epsilon: lnEps, InitRange: initStd, ScaleAttention: true, UseCache: true, Tied: true,
+		DType: "float32", BOS: t.endOfText, EOS: t.endOfText}
+}
+
+// saveModel writes model and tokenizer to one file, replacing it in one step.
+func saveModel(path string, m *LLM, t *tokenizer) error {
+	config, err := json.Marshal(newHFConfig(m.ModelConfig, t))
+	if err != nil {
+		return err
+	}
+	vocabulary, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	frozen, err := json.Marshal(frozenNames(m))
+	if err != nil {
+		return err
+	}
+	var tensors []tensor
+	for _, p := range m.Params() {
+		tensors = append(tensors, tensor{Name: hfPrefix + p.Name, Shape: p.Shape, Data: p.W})
+	}
+	return saveTensors(path, tensors, map[string]string{
+		metaConfig: string(config), metaTokenizer: string(vocabulary), metaFrozen: string(frozen)})
+}
+
+// frozenNames lists the frozen parameters, never nil.
+func frozenNames(m *LLM) []string {
+	names := []string{}
+	for _, p := range m.Params() {
+		if p.Frozen {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// loadModel reads a file of saveModel. Errors name the file and the tensor or key at fault.
+func loadModel(path string) (*LLM, *tokenizer, error) {
+	file, err := loadTensors(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, t, err := modelOf(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, t, nil
+}
+
+func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
+	for _, key := range []string{metaConfig, metaTokenizer} {
+		if file.Metadata[key] == "" {
+			return nil, nil, fmt.Errorf("no %q in the metadata: not a model saved by gogpt", key)
+		}
+	}
+	c, err := parseModelConfig(file.Metadata[metaConfig])
+	if err != nil {
+		return nil, nil, err
+	}
+	t := new(tokenizer)
+	if err := json.Unmarshal([]byte(file.Metadata[metaTokenizer]), t); err != nil {
+		return nil, nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	if t.size() != c.Vocab {
+		return nil, nil, fmt.Errorf("tokenizer of %d tokens, model of %d", t.size(), c.Vocab)
+	}
+	if err := checkShapes(c, file); err != nil {
+		return nil, nil, err
+	}
+	m := newLLM(c, newRNG(0, initStream))
+	return m, t, m.setWeights(file, file.Metadata[metaFrozen])
+}
+
+// checkShapes finds a file of another shape before memory is set aside for it: wte and wpe tell V, C and context, the
+// number of tensors the layers.
+func checkShapes(c ModelConfig, file *tensorFile) error {
+	shapes := map[string][]int{}
+	for _, t := range file.Tensors {
+		shapes[strings.TrimPrefix(t.Name, hfPrefix)] = t.Shape
+	}
+	for _, w := range []struct {
+		name  string
+		shape []int
+	}{{"wte.weight", []int{c.Vocab, c.Dim}}, {"wpe.weight", []int{c.Context, c.Dim}},
+		{fmt.Sprintf("h.%d.mlp.c_fc.weight", c.Layers-1), []int{c.Dim, c.Hidden}}} {
+		if err := sameShape(w.name, shapes[w.name], w.shape); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameShape(name string, got, want []int) error {
+	if got == nil {
+		return fmt.Errorf("no tensor %q", name)
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("tensor %q has shape %v, the configuration wants %v", name, got, want)
+	}
+	return nil
+}
+
+// setWeights copies the tensors of a file into the model: every parameter once, finite, of its shape, nothing else.
+func (m *LLM) setWeights(file *tensorFile, frozen string) error {
+	left := map[string]tensor{}
+	for _, t := range file.Tensors {
+		name := strings.TrimPrefix(t.Name, hfPrefix)
+		if _, twice := left[name]; twice {
+			return fmt.Errorf("tensor %q is there twice, with and without %q", name, hfPrefix)
+		}
+		left[name] = t
+	}
+	for _, p := range m.Params() {
+		t := left[p.Name]
+		if err := sameShape(p.Name, t.Shape, p.Shape); err != nil {
+			return err
+		}
+		w, err := t.floats()
+		if err != nil {
+			return err
+		}
+		copy(p.W, w)
+		delete(left, p.Name)
+	}
+	if name := firstNonFinite(m.Params(), func(p *Param) []float32 { return p.W }); name != "" {
+		return fmt.Errorf("tensor %q holds a NaN or an Inf", name)
+	}
+	for name, t := range left {
+		switch {
+		case strings.HasSuffix(name, ".attn.bias"), strings.HasSuffix(name, ".attn.masked_bias"): // GPT-2's mask, not a weight
+		case name == "lm_head.weight" && slices.Equal(t.Data, m.embed.wte.W): // tied
+		case name == "lm_head.weight":
+			return fmt.Errorf("tensor %q differs from wte.weight: only tied models are read", name)
+		default:
+			return fmt.Errorf("tensor %q belongs to no layer of a model with %d layers", name, m.Layers)
+		}
+	}
+	return m.setFrozen(frozen)
+}
+
+// setFrozen marks the parameters that a file lists as frozen.
+func (m *LLM) setFrozen(list string) error {
+	if list == "" {
+		return nil
+	}
+	var names []string
+	if err := json.Unmarshal([]byte(list), &names); err != nil {
+		return fmt.Errorf("metadata %q: %w", metaFrozen, err)
+	}
+	for _, p := range m.Params() {
+		p.Frozen = slices.Contains(names, p.Name)
+	}
+	return nil
+}

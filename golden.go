@@ -1,0 +1,242 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A golden case is a GPT-2 that PyTorch computed in float64: weights, loss, logits, gradients, and a training run.
+// The same case, computed here in float32, must agree within what float32 can give.
+
+// What float32 code reaches; PyTorch's own float32 stays ten times below each.
+const (
+	goldenLossLimit    = 2e-6 // loss at the start, logits
+	goldenGradLimit    = 2e-5 // ‖a − b‖/‖b‖ of a gradient
+	goldenRunLimit     = 5e-6 // gradient norm, loss of every step
+	goldenTrainedLimit = 1e-3 // ‖a − b‖/‖b‖ of trained weights
+)
+
+// goldenResult is how far this program is from a golden case.
+type goldenResult struct {
+	LossRelErr      float64 `json:"loss_rel_err"`
+	LogitsRelErr    float64 `json:"logits_rel_err"`
+	GradRelErr      float64 `json:"grad_rel_err"` // of the worst tensor
+	WorstTensor     string  `json:"worst_tensor"`
+	GradNormRelErr  float64 `json:"grad_norm_rel_err"`
+	TrainLossRelErr float64 `json:"train_loss_rel_err"` // of the worst step
+	TrainedRelErr   float64 `json:"trained_rel_err"`    // of the worst tensor
+	GreedyEqual     bool    `json:"greedy_equal"`
+	OK              bool    `json:"ok"`
+}
+
+// goldenCase is a parsed case.
+type goldenCase struct {
+	config    ModelConfig
+	tensors   map[string]tensor
+	batch     Batch
+	prompt    []int // first two tokens of sequence 0
+	smoothing float64
+	loss      float64
+	gradNorm  float64
+	losses    []float64
+	greedy    []int
+	train     struct {
+		Steps       int     `json:"steps"`
+		LR          float64 `json:"lr"`
+		Beta1       float64 `json:"beta1"`
+		Beta2       float64 `json:"beta2"`
+		Eps         float64 `json:"eps"`
+		WeightDecay float64 `json:"weight_decay"`
+		Clip        float64 `json:"clip"`
+	}
+}
+
+// loadGolden reads a case from a safetensors file.
+func loadGolden(path string) (*goldenCase, error) {
+	file, err := loadTensors(path)
+	if err != nil {
+		return nil, err
+	}
+	g := &goldenCase{tensors: map[string]tensor{}}
+	for _, t := range file.Tensors {
+		g.tensors[t.Name] = t
+	}
+	if err := g.parse(file.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+func (g *goldenCase) parse(meta map[string]string) error {
+	var err error
+	if g.config, err = parseModelConfig(meta["config"]); err != nil {
+		return err
+	}
+	var sequences [][]int
+	for _, field := range []struct {
+		key string
+		to  any
+	}{{"sequences", &sequences}, {"label_smoothing", &g.smoothing}, {"loss", &g.loss}, {"grad_norm", &g.gradNorm},
+		{"losses", &g.losses}, {"greedy", &g.greedy}, {"train", &g.train}} {
+		if err := json.Unmarshal([]byte(meta[field.key]), field.to); err != nil {
+			return fmt.Errorf("metadata %q: %w", field.key, err)
+		}
+	}
+	if g.train.Beta1 != adamBeta1 || g.train.Eps != adamEps {
+		return fmt.Errorf("metadata \"train\": beta1 %g and eps %g, not %g and %g", g.train.Beta1, g.train.Eps, adamBeta1, adamEps)
+	}
+	if len(g.losses) != g.train.Steps {
+		return fmt.Errorf("metadata \"losses\": %d values for %d steps", len(g.losses), g.train.Steps)
+	}
+	return g.pack(sequences)
+}
+
+// pack checks the sequences and makes the batch of them.
+func (g *goldenCase) pack(sequences [][]int) error {
+	for i, ids := range sequences {
+		if len(ids) < 2 || len(ids) > g.config.Context+1 {
+			return fmt.Errorf("sequence %d: %d tokens, not from 2 to %d", i, len(ids), g.config.Context+1)
+		}
+		g.batch.add(example{tokens: ids})
+	}
+	if len(sequences) == 0 {
+		return fmt.Errorf("metadata \"sequences\": none")
+	}
+	for _, ids := range append(sequences, g.greedy) {
+		if slices.ContainsFunc(ids, func(id int) bool { return id < 0 || id >= g.config.Vocab }) {
+			return fmt.Errorf("a token id is not below vocab_size %d", g.config.Vocab)
+		}
+	}
+	g.prompt = sequences[0][:2]
+	return nil
+}
+
+// expected is a tensor of the case, checked for its size.
+func (g *goldenCase) expected(name string, size int) ([]float32, error) {
+	t, ok := g.tensors[name]
+	if !ok {
+		return nil, fmt.Errorf("no tensor %q", name)
+	}
+	values, err := t.floats()
+	if err == nil && len(values) != size {
+		err = fmt.Errorf("tensor %q has %d values, not %d", name, len(values), size)
+	}
+	return values, err
+}
+
+// check computes the case here and compares.
+func (g *goldenCase) check() (*goldenResult, error) {
+	m := newLLM(g.config, newRNG(0, 0))
+	for _, p := range m.Params() {
+		w, err := g.expected("param/"+p.Name, len(p.W))
+		if err != nil {
+			return nil, err
+		}
+		copy(p.W, w)
+	}
+	r := &goldenResult{GreedyEqual: slices.Equal(greedy(m, g.prompt, len(g.greedy)-len(g.prompt), ignored), g.greedy[min(2, len(g.greedy)):])}
+	if err := g.checkStart(m, r); err != nil {
+		return nil, err
+	}
+	if err := g.checkRun(m, r); err != nil {
+		return nil, err
+	}
+	r.OK = r.LossRelErr <= goldenLossLimit && r.LogitsRelErr <= goldenLossLimit && r.GradRelErr <= goldenGradLimit &&
+		r.GradNormRelErr <= goldenRunLimit && r.TrainLossRelErr <= goldenRunLimit && r.TrainedRelErr <= goldenTrainedLimit && r.GreedyEqual
+	return r, nil
+}
+
+// checkStart compares loss, logits and gradients at the initial weights.
+func (g *goldenCase) checkStart(m *LLM, r *goldenResult) error {
+	want, err := g.expected("logits/0", g.batch.Lengths[0]*g.config.Vocab)
+	if err != nil {
+		return err
+	}
+	logits := m.Forward(&g.batch)
+	r.LogitsRelErr, _, _ = compareVectors(inFloat64(logits[:len(want)]), inFloat64(want))
+	loss := m.Loss(&g.batch, g.smoothing)
+	r.LossRelErr = relativeError(loss.smoothed/float64(loss.targets), g.loss)
+	clearGrads(m.Params())
+	m.Backward(1 / float64(loss.targets))
+	for _, p := range m.Params() {
+		want, err := g.expected("grad/"+p.Name, len(p.Grad))
+		if err != nil {
+			return err
+		}
+		got, expected, keys := withoutKeyBias(p.Name, p.Grad, want)
+		relErr, _, _ := compareVectors(got, expected)
+		for _, k := range keys {
+			if !(math.Abs(k) < zeroLimit) {
+				relErr = math.Inf(1)
+			}
+		}
+		if r.WorstTensor == "" || !(relErr <= r.GradRelErr) {
+			r.GradRelErr, r.WorstTensor = relErr, p.Name
+		}
+	}
+	r.GradNormRelErr = relativeError(newAdam(m.Params(), 0, 0).GradNorm(), g.gradNorm)
+	return nil
+}
+
+// checkRun repeats the training run and compares every loss and the weights at the end.
+func (g *goldenCase) checkRun(m *LLM, r *goldenResult) error {
+	opt := newAdam(m.Params(), g.train.Beta2, g.train.WeightDecay)
+	for _, want := range g.losses {
+		loss := m.Loss(&g.batch, g.smoothing)
+		r.TrainLossRelErr = worse(r.TrainLossRelErr, relativeError(loss.smoothed/float64(loss.targets), want))
+		clearGrads(m.Params())
+		m.Backward(1 / float64(loss.targets))
+		opt.Step(g.train.LR, clipFactor(opt.GradNorm(), g.train.Clip))
+	}
+	for _, p := range m.Params() {
+		want, err := g.expected("trained/"+p.Name, len(p.W))
+		if err != nil {
+			return err
+		}
+		got, expected, keys := withoutKeyBias(p.Name, p.W, want)
+		relErr, _, _ := compareVectors(got, expected)
+		r.TrainedRelErr = worse(r.TrainedRelErr, relErr)
+		start := g.tensors["param/"+p.Name].Data
+		for i, k := range keys { // rounding noise, which Adam moves by at most lr a step
+			if !(math.Abs(k-float64(start[len(keys)+i])) <= float64(g.train.Steps)*g.train.LR) {
+				r.TrainedRelErr = math.Inf(1)
+			}
+		}
+	}
+	return nil
+}
+
+// withoutKeyBias takes the key third, zero by theory, out of the bias of c_attn.
+func withoutKeyBias(name string, got, want []float32) (g, w, keys []float64) {
+	g, w = inFloat64(got), inFloat64(want)
+	if !strings.HasSuffix(name, ".c_attn.bias") {
+		return g, w, nil
+	}
+	third := len(g) / keyBiasShare
+	keys = slices.Clone(g[third : 2*third])
+	return slices.Delete(g, third, 2*third), slices.Delete(w, third, 2*third), keys
+}
+
+func relativeError(got, want float64) float64 { return math.Abs(got-want) / math.Abs(want) }
+
+// worse is the larger error; NaN is worse than any.
+func worse(a, b float64) float64 { return math.Max(a, b) }
+
+// String is the result in one line a figure.
+func (r *goldenResult) String() string {
+	var b strings.Builder
+	for _, f := range []struct {
+		name  string
+		value float64
+		limit float64
+	}{{"loss", r.LossRelErr, goldenLossLimit}, {"logits", r.LogitsRelErr, goldenLossLimit},
+		{"gradient of " + r.WorstTensor, r.GradRelErr, goldenGradLimit}, {"gradient norm", r.GradNormRelErr, goldenRunLimit},
+		{"training losses", r.TrainLossRelErr, goldenRunLimit}, {"trained weights", r.TrainedRelErr, goldenTrainedLimit}} {
+		fmt.Fprintf(&b, "%-40s relative error %.1e (limit %.0e)\n", f.name, f.value, f.limit)
+	}
+	return b.String() + "greedy continuation equal: " + strconv.FormatBool(r.GreedyEqual) + "\n"
+}

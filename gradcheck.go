@@ -1,0 +1,247 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Is a backward pass the gradient of its forward pass? Central differences of the float64 reference say so:
+//
+//	fd_i = (L(w + h·e_i) − L(w − h·e_i)) / 2h          error = ‖g − fd‖ / ‖fd‖
+//
+// over the 32 largest and 32 random coordinates and 4 random directions of every tensor and of every layer's input.
+// An approximate attention backward is measured twice: against the exact gradient (how far off it is), and against
+// differences of the model that it assumes (whether it is computed rightly).
+
+const (
+	largestCoordinates = 32
+	randomCoordinates  = 32
+	randomDirections   = 4
+
+	differenceStep = 1e-4 // h; in float64 its truncation and rounding errors stay below 1e-6 of the gradient
+
+	gradLimit    = 1e-3 // largest accepted ‖g − fd‖ / ‖fd‖ of float32 code
+	zeroLimit    = 1e-6 // largest accepted entry of a gradient that is zero by theory
+	keyBiasShare = 3    // the middle third of c_attn.bias: softmax ignores a shift common to all keys
+)
+
+// gradRow is what the check finds for one tensor and one attention backward.
+type gradRow struct {
+	Tensor    string    `json:"tensor"`
+	Mode      string    `json:"mode"`
+	RelErr    jsonFloat `json:"rel_err"`    // exact: against differences; else: distance to the exact gradient
+	Cosine    jsonFloat `json:"cosine"`     // with the same vector
+	NormRatio jsonFloat `json:"norm_ratio"` // ‖g‖ / ‖that vector‖
+	RuleErr   jsonFloat `json:"rule_err"`   // against differences of the model that the mode assumes
+	OK        bool      `json:"ok"`         // RuleErr within its limit
+}
+
+// gradCheck checks one model on one batch.
+type gradCheck struct {
+	model *LLM
+	batch *Batch
+	ref   *reference
+	seed  uint64
+}
+
+// checkGradients measures every tensor in the given modes. The exact backward always comes first.
+func checkGradients(m *LLM, b *Batch, seed uint64, modes ...AttentionBackward) []gradRow {
+	c := &gradCheck{model: m, batch: b, ref: newReference(m.ModelConfig, m.Params()), seed: seed}
+	exact := c.gradients(ExactBackward)
+	rows := c.checkMode(ExactBackward, exact, exact)
+	for _, mode := range modes {
+		if mode != ExactBackward {
+			rows = append(rows, c.checkMode(mode, c.gradients(mode), exact)...)
+		}
+	}
+	m.SetAttentionBackward(ExactBackward)
+	return rows
+}
+
+// gradTensor is one gradient under check: of a parameter, of a part of one, or of a layer's input.
+type gradTensor struct {
+	name  string
+	input bool      // of a layer's input; else of the parameter named param
+	param string    // whose gradient this is
+	index []int     // positions in the parameter; nil: all of it
+	g     []float32 // the gradient
+}
+
+// gradients runs one backward pass and copies what it leaves.
+func (c *gradCheck) gradients(mode AttentionBackward) []gradTensor {
+	m := c.model
+	m.SetAttentionBackward(mode)
+	clearGrads(m.Params())
+	loss := m.Loss(c.batch, 0)
+	m.Backward(1 / float64(loss.targets))
+	var gs []gradTensor
+	for _, p := range m.Params() {
+		gs = append(gs, paramGradients(p)...)
+	}
+	for _, in := range m.inputGrads() {
+		gs = append(gs, gradTensor{name: in.layer + " (input)", input: true, param: in.layer, g: slices.Clone(in.rows)})
+	}
+	return gs
+}
+
+// paramGradients is the gradient of a parameter; for Q | K | V side by side also that of each part.
+func paramGradients(p *Param) []gradTensor {
+	whole := gradTensor{name: p.Name, param: p.Name, g: slices.Clone(p.Grad)}
+	if !strings.Contains(p.Name, ".c_attn.") {
+		return []gradTensor{whole}
+	}
+	bias := strings.HasSuffix(p.Name, ".bias")
+	if bias { // its key third is zero by theory: no relative error
+		whole = gradTensor{name: p.Name, param: p.Name, index: []int{}}
+	}
+	gs := []gradTensor{}
+	width := p.Shape[len(p.Shape)-1]
+	for part, letter := range []string{"q", "k", "v"} {
+		t := gradTensor{name: p.Name + "[" + letter + "]", param: p.Name, index: []int{}}
+		for i, g := range p.Grad {
+			if i%width/(width/keyBiasShare) == part {
+				t.index, t.g = append(t.index, i), append(t.g, g)
+			}
+		}
+		gs = append(gs, t)
+		if bias && letter != "k" {
+			whole.index, whole.g = append(whole.index, t.index...), append(whole.g, t.g...)
+		}
+	}
+	return append([]gradTensor{whole}, gs...)
+}
+
+// checkMode compares the gradients of a mode with differences of its rule and with the exact ones.
+func (c *gradCheck) checkMode(mode AttentionBackward, got, exact []gradTensor) []gradRow {
+	rows := make([]gradRow, len(got))
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for range threads() {
+		wg.Go(func() {
+			for i := range work {
+				rows[i] = c.checkTensor(mode, got[i], exact[i])
+			}
+		})
+	}
+	for i := range got {
+		work <- i
+	}
+	close(work)
+	wg.Wait()
+	return rows
+}
+
+func (c *gradCheck) checkTensor(mode AttentionBackward, t, exact gradTensor) gradRow {
+	row := gradRow{Tensor: t.name, Mode: mode.String()}
+	if strings.HasSuffix(t.name, ".c_attn.bias[k]") {
+		return c.checkZero(row, mode, t)
+	}
+	g, fd := c.differences(mode, t)
+	row.compare(g, fd)
+	row.RuleErr = row.RelErr
+	row.OK = row.RuleErr < gradLimit // false for NaN
+	if mode != ExactBackward {
+		row.compare(inFloat64(t.g), inFloat64(exact.g))
+	}
+	return row
+}
+
+// checkZero is for the bias of the keys, whose gradient has no direction; its errors are absolute.
+// Only straight-through gives it a gradient, which is its error.
+func (c *gradCheck) checkZero(row gradRow, mode AttentionBackward, t gradTensor) gradRow {
+	for _, g := range t.g {
+		row.RelErr = max(row.RelErr, jsonFloat(math.Abs(float64(g))))
+	}
+	row.RuleErr = row.RelErr
+	if mode == StraightThrough {
+		largest := row.RelErr
+		row.compare(c.differences(mode, t))
+		row.RelErr, row.RuleErr, row.OK = largest, row.RelErr, row.RelErr < gradLimit
+		return row
+	}
+	row.OK = row.RuleErr < zeroLimit
+	return row
+}
+
+// compare fills in how far g is from want.
+func (r *gradRow) compare(g, want []float64) {
+	relErr, cosine, ratio := compareVectors(g, want)
+	r.RelErr, r.Cosine, r.NormRatio = jsonFloat(relErr), jsonFloat(cosine), jsonFloat(ratio)
+}
+
+// compareVectors returns ‖g − want‖/‖want‖, the cosine between them and ‖g‖/‖want‖. Equal vectors of zeros have error 0.
+func compareVectors(g, want []float64) (relErr, cosine, ratio float64) {
+	var diff, gg, ww, gw float64
+	for i := range g {
+		diff += (g[i] - want[i]) * (g[i] - want[i])
+		gg += g[i] * g[i]
+		ww += want[i] * want[i]
+		gw += g[i] * want[i]
+	}
+	if diff == 0 && ww == 0 {
+		return 0, 1, 1
+	}
+	return math.Sqrt(diff / ww), gw / math.Max(math.Sqrt(gg*ww), math.SmallestNonzeroFloat64), math.Sqrt(gg / ww)
+}
+
+func inFloat64(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+// probe is a direction in the space of a tensor, by its non-zero entries.
+type probe struct {
+	at []int
+	by []float64
+}
+
+// probes chooses the coordinates and directions of a gradient to check.
+func (c *gradCheck) probes(t gradTensor) []probe {
+	rng := newRNG(c.seed, checkStream)
+	order := make([]int, len(t.g))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(float64(t.g[j])), math.Abs(float64(t.g[i]))) })
+	chosen := slices.Clone(order[:min(largestCoordinates, len(order))])
+	for range min(randomCoordinates, len(order)) {
+		chosen = append(chosen, rng.IntN(len(order)))
+	}
+	var ps []probe
+	for _, i := range chosen {
+		ps = append(ps, probe{[]int{i}, []float64{1}})
+	}
+	for range randomDirections {
+		p := probe{at: slices.Sorted(slices.Values(order)), by: make([]float64, len(order))}
+		var squares float64
+		for i := range p.by {
+			p.by[i] = rng.NormFloat64()
+			squares += p.by[i] * p.by[i]
+		}
+		for i := range p.by {
+			p.by[i] /= math.Sqrt(squares)
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// differences returns, for every probe, the gradient along it and the central difference along it.
+func (c *gradCheck) differences(mode AttentionBackward, t gradTensor) (g, fd []float64) {
+	moved := newMovedReference(c.ref, c.batch, mode, t)
+	for _, p := range c.probes(t) {
+		var along float64
+		for i, at := range p.at {
+			along += p.by[i] * float64(t.g[at])
+		}
+		up, down := moved.loss(p, differenceStep), moved.loss(p, -differenceStep)
+		g, fd = append(g, along), append(fd, (up-down)/(2*differenceStep))
+	}
+	return g, fd
+}

@@ -1,0 +1,5 @@
+//go:build purego || !amd64
+
+package main
+
+func machineKernels() []*kernel { return nil }

@@ -1,0 +1,70 @@
+package main
+
+import "math/rand/v2"
+
+// Linear map of every row, in the layout of Hugging Face's Conv1D: W is [in, out].
+//
+//	y = x·W + b
+//
+//	dx = dy·Wᵀ        dW = xᵀ·dy        db = Σ_t dy
+
+// Linear maps rows of in channels to rows of out channels.
+type Linear struct {
+	in, out int
+
+	weight, bias *Param // [in, out], [out]
+
+	x []float32 // [T, in] kept from forward, borrowed
+
+	// results and scratch
+	y  []float32 // [T, out]
+	dx []float32 // [T, in]
+	dy []float32 // [T, out] borrowed
+}
+
+// newLinear starts with weights from N(0, std) and biases 0.
+func newLinear(name string, in, out int, std float64, rng *rand.Rand) *Linear {
+	return &Linear{in: in, out: out,
+		weight: newParam(name+".weight", in, out).normal(std, rng),
+		bias:   newParam(name+".bias", out)}
+}
+
+func (l *Linear) params() []*Param { return []*Param{l.weight, l.bias} }
+
+// Forward returns y [T, out]. x [T, in] is kept until Backward.
+func (l *Linear) Forward(x []float32) []float32 {
+	T := len(x) / l.in
+	l.x, l.y = x, resized(l.y, T*l.out)
+	parallel(T, l, (*Linear).biasRows)
+	matmulAdd(rowMajor(l.y, T, l.out), rowMajor(x, T, l.in), l.weight.matrix())
+	return l.y
+}
+
+func (l *Linear) biasRows(lo, hi int) {
+	for t := lo; t < hi; t++ {
+		copy(l.y[t*l.out:(t+1)*l.out], l.bias.W)
+	}
+}
+
+// Backward returns dx [T, in] and adds to the gradients of weight and bias. dy [T, out] is only read.
+func (l *Linear) Backward(dy []float32) []float32 {
+	T := len(dy) / l.out
+	l.dy, l.dx = dy, resized(l.dx, T*l.in)
+	dyRows := rowMajor(dy, T, l.out)
+	// forward: y = x·W + b
+	if !l.weight.Frozen {
+		matmulAdd(l.weight.gradMatrix(), rowMajor(l.x, T, l.in).T(), dyRows)
+	}
+	if !l.bias.Frozen {
+		parallel(l.out, l, (*Linear).biasGrad)
+	}
+	matmul(rowMajor(l.dx, T, l.in), dyRows, l.weight.matrix().T())
+	return l.dx
+}
+
+// biasGrad adds up columns lo … hi of dy over all rows, in the order of the rows.
+func (l *Linear) biasGrad(lo, hi int) {
+	for t := 0; t < len(l.dy); t += l.out {
+		add(l.bias.Grad[lo:hi], l.dy[t+lo:t+hi])
+	}
+}

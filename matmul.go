@@ -1,0 +1,203 @@
+package main
+
+import "sync/atomic"
+
+// The products. c is cut into tiles that fit in the registers, and the inner dimension into blocks of depthBlock. An element of c
+// is one chain of fused multiply-adds for each block, from zero and in the order of k; the blocks are added in their order.
+// So its bits depend on a row of a, a column of b and the kernel alone: not on the element's place in a tile, on the views'
+// strides, on the other rows or on the number of threads.
+
+// matmul computes c = a·b with all threads. c must not overlap a or b and needs a stride of 1 along its rows or its columns.
+func matmul(c, a, b matrix) { teamProduct(c, a, b, false) }
+
+// matmulAdd computes c += a·b, like matmul.
+func matmulAdd(c, a, b matrix) { teamProduct(c, a, b, true) }
+
+// serialMatmul computes c = a·b, like matmul but on the calling thread.
+func serialMatmul(c, a, b matrix) { serialProduct(c, a, b, false) }
+
+// serialMatmulAdd computes c += a·b, like matmul but on the calling thread.
+func serialMatmulAdd(c, a, b matrix) { serialProduct(c, a, b, true) }
+
+const (
+	// A block of b, depthBlock·columnBlock numbers, stays in half of a 1 MiB second-level cache while all rows of a pass; the
+	// rows of a tile, 14·depthBlock numbers, stay in half of a 32 KiB first-level cache while all columns of the block pass.
+	depthBlock  = 256
+	columnBlock = 512
+
+	// b is read where it lies by at most this many rows of a: copying it pays only when the copy is read several times.
+	inPlaceRows = 64
+
+	// Fewer multiply-adds than this take about as long as handing a part to another thread.
+	teamWork = 1 << 17
+)
+
+// product is one product, or a part of it, and the room to rearrange its operands.
+type product struct {
+	c, a, b    matrix
+	accumulate bool
+
+	packedA []float32 // [depthBlock][rows of a tile]
+	packedB []float32 // [columnBlock/cols][depthBlock][cols of a tile]
+}
+
+func serialProduct(c, a, b matrix, accumulate bool) {
+	p := takeProduct(c, a, b, accumulate)
+	p.run()
+	p.release()
+}
+
+func teamProduct(c, a, b matrix, accumulate bool) {
+	p := takeProduct(c, a, b, accumulate)
+	defer p.release()
+	switch m, n, k := p.c.rows, p.c.cols, p.a.cols; {
+	case m*n*k < teamWork:
+		p.run()
+	case m > n:
+		parallel(m, p, (*product).runRows)
+	default:
+		parallel((n+kern.cols-1)/kern.cols, p, (*product).runColumns)
+	}
+}
+
+// runRows computes rows lo..hi of c.
+func (p *product) runRows(lo, hi int) {
+	serialProduct(p.c.rowsFrom(lo, hi), p.a.rowsFrom(lo, hi), p.b, p.accumulate)
+}
+
+// runColumns computes the columns lo..hi of c, counted in tiles.
+func (p *product) runColumns(lo, hi int) {
+	lo, hi = lo*kern.cols, min(hi*kern.cols, p.c.cols)
+	serialProduct(p.c.colsFrom(lo, hi), p.a, p.b.colsFrom(lo, hi), p.accumulate)
+}
+
+func (p *product) run() {
+	if p.a.cols == 0 && !p.accumulate {
+		p.c.clear()
+	}
+	for j := 0; j < p.c.cols; j += columnBlock {
+		for k := 0; k < p.a.cols; k += depthBlock {
+			p.runBlock(j, min(j+columnBlock, p.c.cols), k, min(k+depthBlock, p.a.cols))
+		}
+	}
+}
+
+// runBlock adds what the inner indices k0..k1 contribute to columns j0..j1 of c.
+func (p *product) runBlock(j0, j1, k0, k1 int) {
+	inPlace := p.b.colStride == 1 && p.c.rows <= inPlaceRows
+	p.packBlock(j0, j1, k0, k1, inPlace)
+	depth, M := k1-k0, p.c.rows
+	panels := (M + kern.rows - 1) / kern.rows
+	for i := range panels {
+		lo, hi := M*i/panels, M*(i+1)/panels
+		a, aRow, aCol := p.packRows(lo, hi, k0, k1, j1-j0)
+		for j := j0; j < j1; j += kern.cols {
+			n := min(kern.cols, j1-j)
+			b, bRow := p.packedB[(j-j0)*depth:], kern.cols
+			if inPlace && n == kern.cols {
+				b, bRow = p.b.from(k0, j), p.b.rowStride
+			}
+			kern.tile(depth, a, aRow, aCol, b, bRow, p.c.from(lo, j), p.c.rowStride, hi-lo, n, p.accumulate || k0 > 0)
+		}
+	}
+}
+
+// packBlock copies rows k0..k1, columns j0..j1 of b to packedB, tile after tile; when b is read in place, only the last tile
+// where it is narrower than the others.
+func (p *product) packBlock(j0, j1, k0, k1 int, inPlace bool) {
+	w := kern.cols
+	p.packedB = grown(p.packedB, (j1-j0+w)*(k1-k0)+w)
+	for j := j0; j < j1; j += w {
+		if n := min(w, j1-j); n < w || !inPlace {
+			packTile(p.packedB[(j-j0)*(k1-k0):], w, p.b.colsFrom(j, j+n).rowsFrom(k0, k1).T())
+		}
+	}
+}
+
+// packRows returns rows lo..hi, columns k0..k1 of a and their strides, copied to packedA when they are used often.
+func (p *product) packRows(lo, hi, k0, k1, uses int) (a []float32, aRow, aCol int) {
+	if p.a.rowStride == 1 || uses < packUses {
+		return p.a.from(lo, k0), p.a.rowStride, p.a.colStride
+	}
+	w := hi - lo
+	p.packedA = grown(p.packedA, (w+1)*(k1-k0)+16)
+	packTile(p.packedA, w, p.a.rowsFrom(lo, hi).colsFrom(k0, k1))
+	return p.packedA, 1, w
+}
+
+// packUses is the number of columns of c from which on a panel of a is copied.
+var packUses = 256
+
+// packTile: for i < src.rows, t < src.cols { dst[t·width + i] = src(i, t) }.
+func packTile(dst []float32, width int, src matrix) {
+	switch {
+	case src.rowStride == 1:
+		for t := range src.cols {
+			copy(dst[t*width:t*width+src.rows], src.from(0, t))
+		}
+	case src.colStride == 1:
+		for i := 0; i < src.rows; i += kern.group {
+			kern.interleave(dst[i:], width, src.from(i, 0), src.rowStride, min(kern.group, src.rows-i), src.cols)
+		}
+	default:
+		for t := range src.cols {
+			for i := range src.rows {
+				dst[t*width+i] = src.data[i*src.rowStride+t*src.colStride]
+			}
+		}
+	}
+}
+
+// clear sets every element to 0.
+func (m matrix) clear() {
+	for i := range m.rows {
+		clear(m.from(i, 0)[:m.cols])
+	}
+}
+
+func grown(s []float32, n int) []float32 {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	return make([]float32, n)
+}
+
+// idleProducts keeps products, and with them their room, for the next call.
+var idleProducts [64]atomic.Pointer[product]
+
+// takeProduct checks the operands. c is viewed so that its columns lie side by side: where only its rows do, cᵀ = bᵀ·aᵀ is computed.
+func takeProduct(c, a, b matrix, accumulate bool) *product {
+	if c.rows != a.rows || c.cols != b.cols || a.cols != b.rows {
+		panic("matmul: shapes of c, a, b do not fit")
+	}
+	if c.colStride != 1 {
+		c, a, b = c.T(), b.T(), a.T()
+	}
+	if c.colStride != 1 || c.rows > 1 && c.rowStride < c.cols {
+		panic("matmul: c needs a stride of 1, and rows that do not overlap")
+	}
+	c.check()
+	a.check()
+	b.check()
+	p := idleProduct()
+	p.c, p.a, p.b, p.accumulate = c, a, b, accumulate
+	return p
+}
+
+func idleProduct() *product {
+	for i := range idleProducts {
+		if p := idleProducts[i].Swap(nil); p != nil {
+			return p
+		}
+	}
+	return new(product)
+}
+
+func (p *product) release() {
+	p.c, p.a, p.b = matrix{}, matrix{}, matrix{}
+	for i := range idleProducts {
+		if idleProducts[i].CompareAndSwap(nil, p) {
+			return
+		}
+	}
+}

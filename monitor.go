@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+)
+
+// The monitor shows a run as it goes: a table line an epoch on stdout, a live line within the epoch on a terminal, and
+// JSON lines in a log file. It only looks: nothing here changes what is trained.
+
+// jsonFloat is a number that JSON can hold: NaN and infinities become null.
+type jsonFloat float64
+
+func (f jsonFloat) MarshalJSON() ([]byte, error) {
+	if !finite(float64(f)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(f))
+}
+
+// runRecord is the first line of a log.
+type runRecord struct {
+	Event      string            `json:"event"`  // "run"
+	Config     map[string]string `json:"config"` // every flag and its value
+	Seed       uint64            `json:"seed"`
+	Data       map[string]string `json:"data"` // SHA-256 of what each phase learns from
+	Parameters int               `json:"parameters"`
+	Vocab      int               `json:"vocab"`
+	Kernel     string            `json:"kernel"`
+	Version    string            `json:"version"`
+}
+
+// epochRecord is the line of one epoch.
+type epochRecord struct {
+	Event         string               `json:"event"` // "epoch"
+	Phase         string               `json:"phase"`
+	Epoch         int                  `json:"epoch"`  // from 1
+	Epochs        int                  `json:"epochs"` // planned
+	Step          int                  `json:"step"`   // optimizer steps of the phase so far
+	AvgLoss       jsonFloat            `json:"avg_loss"`
+	PPL           jsonFloat            `json:"ppl"`
+	AvgGradNorm   jsonFloat            `json:"avg_grad_norm"` // before clipping
+	LR            jsonFloat            `json:"lr"`            // of the last step
+	SamplesPerSec jsonFloat            `json:"samples_per_sec"`
+	TokensPerSec  jsonFloat            `json:"tokens_per_sec"`
+	ValLoss       *jsonFloat           `json:"val_loss,omitempty"`
+	SmoothedLoss  *jsonFloat           `json:"smoothed_loss,omitempty"`
+	BestLoss      jsonFloat            `json:"best_loss"` // lowest monitored loss so far
+	Accum         int                  `json:"accum"`
+	Frozen        []string             `json:"frozen"`
+	ClippedShare  jsonFloat            `json:"clipped_share"`
+	UpdateRatio   map[string]jsonFloat `json:"update_ratio"` // ‖Δw‖/‖w‖ of the epoch's last step, by tensor group
+	ElapsedSec    jsonFloat            `json:"elapsed_sec"`
+}
+
+// monitored is the loss that early stopping watches.
+func (r *epochRecord) monitored() float64 {
+	if r.ValLoss != nil {
+		return float64(*r.ValLoss)
+	}
+	return float64(r.AvgLoss)
+}
+
+// endRecord is the last line of a log.
+type endRecord struct {
+	Event      string            `json:"event"` // "end"
+	Reason     string            `json:"reason"`
+	Error      string            `json:"error,omitempty"`
+	Heldout    *jsonFloat        `json:"heldout_loss,omitempty"`
+	Health     map[string]health `json:"health"` // by phase
+	ElapsedSec jsonFloat         `json:"elapsed_sec"`
+}
+
+// monitor shows and logs one run.
+type monitor struct {
+	out   io.Writer // table
+	tty   io.Writer // live line; nil: no terminal
+	log   io.Writer // JSON lines; nil: none
+	color bool      // of the live line
+
+	started time.Time
+	shown   time.Time // of the last live line
+	history map[string][]*epochRecord
+	phases  []string
+}
+
+func newMonitor(out, tty, log io.Writer, color bool) *monitor {
+	return &monitor{out: out, tty: tty, log: log, color: color, started: time.Now(), history: map[string][]*epochRecord{}}
+}
+
+// write appends one line to the log, at once.
+func (m *monitor) write(record any) error {
+	if m.log == nil {
+		return nil
+	}
+	line, err := json.Marshal(record)
+	if err == nil {
+		_, err = m.log.Write(append(line, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	return nil
+}
+
+// phase announces a phase and prints the head of its table.
+func (m *monitor) phase(p *phase, planned int) {
+	m.phases = append(m.phases, p.name)
+	held := ""
+	if len(p.held) > 0 {
+		held = fmt.Sprintf(", %d held out for validation", len(p.held))
+	}
+	fmt.Fprintf(m.out, "\n%s: %d samples%s, %d epochs, %d steps planned\n", p.name, p.train.count(0), held, p.config.Epochs, planned)
+	fmt.Fprintf(m.out, "%9s %5s %8s %9s %8s %9s %8s %10s %8s  %s\n",
+		"epoch", "%", "loss", "ppl", "val", "lr", "|grad|", "samples/s", "eta", "frozen")
+}
+
+// epoch prints and logs one epoch.
+func (m *monitor) epoch(r *epochRecord) error {
+	m.clearLive()
+	r.ElapsedSec = jsonFloat(time.Since(m.started).Seconds())
+	m.history[r.Phase] = append(m.history[r.Phase], r)
+	val := "-"
+	if r.ValLoss != nil {
+		val = fmt.Sprintf("%.4f", float64(*r.ValLoss))
+	}
+	fmt.Fprintf(m.out, "%4d/%-4d %4.0f%% %8.4f %9.2f %8s %9.2e %8.3f %10.0f %8s  %s\n",
+		r.Epoch, r.Epochs, 100*float64(r.Epoch)/float64(r.Epochs), float64(r.AvgLoss), float64(r.PPL), val,
+		float64(r.LR), float64(r.AvgGradNorm), float64(r.SamplesPerSec), m.eta(r), summarizeNames(r.Frozen))
+	return m.write(r)
+}
+
+// eta is the time that the planned epochs still take at the pace of the phase's latest ones.
+func (m *monitor) eta(r *epochRecord) string {
+	records := m.history[r.Phase]
+	recent := records[max(0, len(records)-5):]
+	var seconds float64
+	for i, e := range recent {
+		before := 0.0
+		if k := len(records) - len(recent) + i; k > 0 {
+			before = float64(records[k-1].ElapsedSec)
+		}
+		seconds += float64(e.ElapsedSec) - before
+	}
+	left := seconds / float64(len(recent)) * float64(r.Epochs-r.Epoch)
+	return (time.Duration(left) * time.Second).String()
+}
+
+// summarizeNames shortens a list of tensor names to what they have in common: "h.0.attn, h.1.attn".
+func summarizeNames(names []string) string {
+	var short []string
+	for _, name := range names {
+		parts := strings.Split(name, ".")
+		group := strings.Join(parts[:min(3, len(parts))], ".")
+		if len(short) == 0 || short[len(short)-1] != group {
+			short = append(short, group)
+		}
+	}
+	if len(short) == 0 {
+		return "-"
+	}
+	if len(short) > 3 {
+		return fmt.Sprintf("%s … %s (%d)", short[0], short[len(short)-1], len(short))
+	}
+	return strings.Join(short, ", ")
+}
+
+// liveInterval is the shortest time between two live lines.
+const liveInterval = 100 * time.Millisecond
+
+// live shows where the epoch is, on a terminal.
+func (m *monitor) live(epoch, epochs int, s *epochSum) {
+	if m.tty == nil || time.Since(m.shown) < liveInterval {
+		return
+	}
+	m.shown = time.Now()
+	line := fmt.Sprintf("epoch %d/%d  step %d/%d  loss %.4f  %.0f samples/s", epoch, epochs, s.done, s.steps, s.loss.mean(),
+		float64(s.samples)/time.Since(s.started).Seconds())
+	if m.color {
+		line = "\x1b[2m" + line + "\x1b[0m"
+	}
+	fmt.Fprintf(m.tty, "\r\x1b[K%s", line)
+}
+
+// clearLive takes the live line away.
+func (m *monitor) clearLive() {
+	if m.tty != nil && !m.shown.IsZero() {
+		fmt.Fprint(m.tty, "\r\x1b[K")
+	}
+}
+
+// end prints the verdict of every phase and closes the log.
+func (m *monitor) end(r endRecord) error {
+	m.clearLive()
+	r.Event, r.Health, r.ElapsedSec = "end", map[string]health{}, jsonFloat(time.Since(m.started).Seconds())
+	fmt.Fprintln(m.out)
+	for _, name := range m.phases {
+		if records := m.history[name]; len(records) > 0 {
+			h := judge(records)
+			r.Health[name] = h
+			fmt.Fprintf(m.out, "health of %s: %s\n", name, h)
+		}
+	}
+	if r.Heldout != nil {
+		fmt.Fprintf(m.out, "held-out questions: loss %.4f, ppl %.2f\n", float64(*r.Heldout), math.Exp(float64(*r.Heldout)))
+	}
+	fmt.Fprintf(m.out, "ended: %s after %s\n", r.Reason, time.Since(m.started).Round(100*time.Millisecond))
+	return m.write(r)
+}

@@ -1,0 +1,119 @@
+//go:build !purego
+
+#include "textflag.h"
+
+// Transposition of 16 rows by 16 columns in registers, in four steps: pairs of rows, fours of rows, and twice the 128-bit lanes.
+
+// LOAD reads a row; behind the last one the address stays, so that missing rows repeat it.
+#define LOAD(z) \
+	VMOVUPS.Z (AX), K1, z \
+	DECQ      R9          \
+	CMOVQEQ   R10, R11    \
+	ADDQ      R11, AX
+
+// x = a0 b0 a1 b1, y = a2 b2 a3 b3 in each lane.
+#define PAIR(a, b, x, y) \
+	VUNPCKLPS b, a, x \
+	VUNPCKHPS b, a, y
+
+// r0..r3 receive columns 0..3 of each lane, of four rows.
+#define FOUR(x0, y0, x1, y1, r0, r1, r2, r3) \
+	VUNPCKLPD x1, x0, r0 \
+	VUNPCKHPD x1, x0, r1 \
+	VUNPCKLPD y1, y0, r2 \
+	VUNPCKHPD y1, y0, r3
+
+// The 4x4 lanes of a, b, c, d are transposed in place.
+#define LANES(a, b, c, d, t0, t1, t2, t3) \
+	VSHUFF32X4 $0x88, b, a, t0   \
+	VSHUFF32X4 $0xdd, b, a, t1   \
+	VSHUFF32X4 $0x88, d, c, t2   \
+	VSHUFF32X4 $0xdd, d, c, t3   \
+	VSHUFF32X4 $0x88, t2, t0, a  \
+	VSHUFF32X4 $0x88, t3, t1, b  \
+	VSHUFF32X4 $0xdd, t2, t0, c  \
+	VSHUFF32X4 $0xdd, t3, t1, d
+
+#define STORE(z) \
+	VMOVUPS z, (DI) \
+	ADDQ    R8, DI  \
+	DECQ    CX      \
+	JZ      done
+
+// func interleaveAVX512(dst []float32, width int, src []float32, stride, rows, k int)
+TEXT ·interleaveAVX512(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), DI
+	MOVQ width+24(FP), R8
+	MOVQ src_base+32(FP), SI
+	MOVQ stride+56(FP), DX
+	MOVQ k+72(FP), CX
+	SHLQ $2, R8
+	SHLQ $2, DX
+	XORL R10, R10
+
+block:
+	MOVL    $0xffff, BX
+	CMPQ    CX, $16
+	JGE     whole
+	MOVL    $1, BX
+	SHLL    CX, BX
+	DECL    BX
+whole:
+	KMOVW   BX, K1
+	MOVQ    SI, AX
+	MOVQ    rows+64(FP), R9
+	MOVQ    DX, R11
+	LOAD(Z0)
+	LOAD(Z1)
+	LOAD(Z2)
+	LOAD(Z3)
+	LOAD(Z4)
+	LOAD(Z5)
+	LOAD(Z6)
+	LOAD(Z7)
+	LOAD(Z8)
+	LOAD(Z9)
+	LOAD(Z10)
+	LOAD(Z11)
+	LOAD(Z12)
+	LOAD(Z13)
+	LOAD(Z14)
+	LOAD(Z15)
+	PAIR(Z0, Z1, Z16, Z17)
+	PAIR(Z2, Z3, Z18, Z19)
+	PAIR(Z4, Z5, Z20, Z21)
+	PAIR(Z6, Z7, Z22, Z23)
+	PAIR(Z8, Z9, Z24, Z25)
+	PAIR(Z10, Z11, Z26, Z27)
+	PAIR(Z12, Z13, Z28, Z29)
+	PAIR(Z14, Z15, Z30, Z31)
+	FOUR(Z16, Z17, Z18, Z19, Z0, Z1, Z2, Z3)
+	FOUR(Z20, Z21, Z22, Z23, Z4, Z5, Z6, Z7)
+	FOUR(Z24, Z25, Z26, Z27, Z8, Z9, Z10, Z11)
+	FOUR(Z28, Z29, Z30, Z31, Z12, Z13, Z14, Z15)
+	LANES(Z0, Z4, Z8, Z12, Z16, Z17, Z18, Z19)
+	LANES(Z1, Z5, Z9, Z13, Z20, Z21, Z22, Z23)
+	LANES(Z2, Z6, Z10, Z14, Z24, Z25, Z26, Z27)
+	LANES(Z3, Z7, Z11, Z15, Z28, Z29, Z30, Z31)
+	STORE(Z0)
+	STORE(Z1)
+	STORE(Z2)
+	STORE(Z3)
+	STORE(Z4)
+	STORE(Z5)
+	STORE(Z6)
+	STORE(Z7)
+	STORE(Z8)
+	STORE(Z9)
+	STORE(Z10)
+	STORE(Z11)
+	STORE(Z12)
+	STORE(Z13)
+	STORE(Z14)
+	STORE(Z15)
+	ADDQ    $64, SI
+	JMP     block
+
+done:
+	VZEROUPPER
+	RET

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+// A training session: data, tokenizer, model, the phases one after another, and what is saved of them.
+
+const version = "0.1.0"
+
+// The files of --checkpoint-dir.
+const (
+	pretrainedModel = "model_pretrained.safetensors"
+	finalModel      = "model_final.safetensors"
+)
+
+// session is one run of the train command.
+type session struct {
+	cfg   *Config
+	flags *runFlags
+
+	tokenizer *tokenizer
+	model     *LLM
+	monitor   *monitor
+	phases    []*phase
+	heldout   []example // of the repository's data; empty for other data
+}
+
+func trainCommand(c *console, args []string) error {
+	cfg, flags, values, err := parseTrain(c, args)
+	if err != nil {
+		return err
+	}
+	setThreads(cfg.Threads)
+	s := &session{cfg: cfg, flags: flags}
+	for _, path := range s.outputs() {
+		if err := probeWritable(path); err != nil {
+			return err
+		}
+	}
+	digests, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	var log io.Writer
+	if flags.logJSON != "" {
+		file, err := os.Create(flags.logJSON)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		log = file
+	}
+	var tty io.Writer
+	if isTerminal(c.err) && os.Getenv("TERM") != "dumb" {
+		tty = c.err
+	}
+	s.monitor = newMonitor(c.out, tty, log, os.Getenv("NO_COLOR") == "")
+	fmt.Fprintf(c.out, "GoGPT %s: %d parameters, vocabulary %d (%s), kernel %s, %d threads\n",
+		version, s.model.ParamCount(), s.tokenizer.size(), s.tokenizer.kind, kernelName(), threads())
+	if err := s.monitor.write(runRecord{Event: "run", Config: values, Seed: cfg.Seed, Data: digests,
+		Parameters: s.model.ParamCount(), Vocab: s.tokenizer.size(), Kernel: kernelName(), Version: version}); err != nil {
+		return err
+	}
+	if err := s.train(c); err != nil || flags.noInteractive {
+		return err
+	}
+	return converse(c, s)
+}
+
+// outputs lists every file that the run is going to write.
+func (s *session) outputs() []string {
+	var paths []string
+	for _, path := range []string{s.flags.save, s.flags.logJSON} {
+		if path != "" {
+			paths = append(paths, path)
+		}
+	}
+	if dir := s.flags.checkpointDir; dir != "" {
+		paths = append(paths, filepath.Join(dir, finalModel))
+	}
+	return paths
+}
+
+// prepare loads and splits the data, builds the tokenizer of the training part, the datasets and the model.
+func (s *session) prepare() (digests map[string]string, err error) {
+	cfg := s.cfg
+	text, err := loadData(cfg.PretrainData, pretrainingFile)
+	if err != nil {
+		return nil, err
+	}
+	chat, err := loadData(cfg.ChatData, chatFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(chat.Pairs) == 0 || len(chat.Rows)+len(chat.Streams) > 0 {
+		return nil, fmt.Errorf("%s: tuning takes {\"user\",\"assistant\"} pairs and nothing else", cfg.ChatData)
+	}
+	digests = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	text, heldText, err := splitCorpus(text, cfg.ValFraction, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	chat, heldChat, err := splitCorpus(chat, cfg.ValFraction, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	if s.tokenizer, err = buildTokenizer(cfg, text, chat); err != nil {
+		return nil, err
+	}
+	cfg.Model.Vocab = s.tokenizer.size()
+	s.model = newLLM(cfg.Model, newRNG(cfg.Seed, initStream))
+	if err := s.addPhase("pretrain", cfg.Pretrain, pretrainOrder, text, heldText); err != nil {
+		return nil, err
+	}
+	if err := s.addPhase("finetune", cfg.Finetune, finetuneOrder, chat, heldChat); err != nil {
+		return nil, err
+	}
+	return digests, s.loadHeldout()
+}
+
+// addPhase makes the datasets of a phase that has epochs.
+func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, held *corpus) error {
+	if plan.Epochs == 0 {
+		return nil
+	}
+	joined := name == "finetune"
+	all := !joined || s.cfg.TrainOnAll
+	d := newDataset(s.tokenizer, train, s.cfg.Model.Context, joined, all)
+	d.seed, d.stream = s.cfg.Seed, stream
+	if d.count(0) == 0 {
+		return fmt.Errorf("%s: the data holds no sample of two tokens or more", name)
+	}
+	s.phases = append(s.phases, &phase{name: name, config: plan, train: d, first: len(s.phases) == 0,
+		held: newDataset(s.tokenizer, held, s.cfg.Model.Context, false, all).inOrder()})
+	return nil
+}
+
+// loadHeldout reads the questions that no run on the repository's data trains on.
+func (s *session) loadHeldout() error {
+	if s.cfg.PretrainData != "" || s.cfg.ChatData != "" {
+		return nil
+	}
+	held, err := loadData("", heldoutFile)
+	if err != nil {
+		return err
+	}
+	s.heldout = newDataset(s.tokenizer, held, s.cfg.Model.Context, false, false).inOrder()
+	return nil
+}
+
+// buildTokenizer learns the vocabulary from everything that is trained on.
+func buildTokenizer(cfg *Config, corpora ...*corpus) (*tokenizer, error) {
+	var texts []string
+	for _, c := range corpora {
+		texts = append(texts, c.Rows...)
+		texts = append(texts, c.Streams...)
+		for _, p := range c.Pairs {
+			texts = append(texts, p.User, p.Assistant)
+		}
+	}
+	if cfg.Tokenizer == kindChar {
+		return trainChar(texts, cfg.Model.Vocab)
+	}
+	return trainBPE(texts, cfg.Model.Vocab)
+}
+
+// train runs the phases, saves what was asked for, and reports the end. A first SIGINT or SIGTERM ends it in good order.
+func (s *session) train(c *console) error {
+	ctx, caught, release := catchSignals()
+	defer release()
+	t := newTrainer(s.cfg, s.model, s.monitor)
+	end := endRecord{Reason: endCompleted}
+	var failed error
+	for _, p := range s.phases {
+		end.Reason, failed = t.run(ctx, p)
+		if failed != nil || end.Reason == endInterrupted {
+			break
+		}
+		if p.name == "pretrain" && s.flags.checkpointDir != "" {
+			if failed = s.saveTo(c, filepath.Join(s.flags.checkpointDir, pretrainedModel)); failed != nil {
+				break
+			}
+		}
+	}
+	var diverged *divergence
+	if failed != nil && !errors.As(failed, &diverged) {
+		return failed
+	}
+	if failed != nil {
+		end.Error = failed.Error()
+	} else if end.Reason == endInterrupted {
+		failed = caught()
+	}
+	if len(s.heldout) > 0 {
+		loss := t.eval.loss(s.heldout)
+		held := jsonFloat(loss.mean())
+		end.Heldout = &held
+	}
+	return errors.Join(failed, s.monitor.end(end), s.saveAll(c))
+}
+
+// saveAll writes the model wherever saving was asked for.
+func (s *session) saveAll(c *console) error {
+	var err error
+	if s.flags.save != "" {
+		err = s.saveTo(c, s.flags.save)
+	}
+	if s.flags.checkpointDir != "" {
+		err = errors.Join(err, s.saveTo(c, filepath.Join(s.flags.checkpointDir, finalModel)))
+	}
+	return err
+}
+
+func (s *session) saveTo(c *console, path string) error {
+	if err := saveModel(path, s.model, s.tokenizer); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "saved: %s\n", path)
+	return nil
+}
+
+// catchSignals returns a context that the first SIGINT or SIGTERM cancels, and the error that tells which it was. A second
+// signal ends the program at once, as if nothing had been caught.
+func catchSignals() (ctx context.Context, caught func() error, release func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		got, ok := <-signals
+		if !ok {
+			return
+		}
+		signal.Stop(signals)
+		number, _ := got.(syscall.Signal)
+		cancel(&interrupted{got.String(), 128 + int(number)})
+	}()
+	return ctx, func() error { return context.Cause(ctx) }, func() { signal.Stop(signals); close(signals) }
+}

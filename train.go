@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// The one training loop. An epoch is a pass over the shuffled samples, a step takes batch · accum of them:
+//
+//	for every micro-batch:  gradients += ∂(Σ loss)/targets of the step
+//	norm = ‖gradients‖;  gradients ·= min(1, clip/norm);  Adam steps at the schedule's learning rate
+//
+// After every epoch: validation, the best weights are kept, early stopping or the next stage of the plan. At every
+// normal end the best weights are put back.
+
+// The reasons why a run ends.
+const (
+	endCompleted   = "completed"
+	endEarlyStop   = "early_stop"
+	endMaxSteps    = "max_steps"
+	endInterrupted = "interrupted"
+	endDiverged    = "diverged"
+)
+
+// phase is one training phase: what it learns from and by which plan.
+type phase struct {
+	name   string // "pretrain" or "finetune"
+	config PhaseConfig
+	train  *dataset
+	held   []example // for validation; may be empty
+	first  bool      // the first phase of the run that trains
+}
+
+// trainer trains one model.
+type trainer struct {
+	cfg     *Config
+	model   *LLM
+	monitor *monitor
+
+	// the phase at work
+	phase    *phase
+	opt      *Adam
+	schedule Schedule
+	plan     []stage
+	step     int // optimizer steps of the phase
+	best     snapshot
+
+	// scratch
+	batch  Batch
+	eval   evaluator
+	before snapshot
+}
+
+func newTrainer(cfg *Config, m *LLM, mon *monitor) *trainer {
+	return &trainer{cfg: cfg, model: m, monitor: mon, eval: evaluator{model: m}}
+}
+
+// divergence is a run that stopped because a number was no longer finite.
+type divergence struct {
+	phase string
+	step  int // from 1
+	what  string
+	fault string // the first tensor that is not finite
+}
+
+func (d *divergence) Error() string {
+	return fmt.Sprintf("diverged: %s at step %d of %s; first at fault: %s; the weights are back at the best epoch before", d.what, d.step, d.phase, d.fault)
+}
+
+// run trains one phase and returns why it ended. A cancelled context ends it after the step at work.
+func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) {
+	t.begin(p)
+	params := t.model.Params()
+	stop := newEarlyStop(p.config.Patience, minDelta)
+	t.best.take(params)
+	epoch := 1
+	for at, place := 0, 0; place < p.config.Epochs; epoch++ {
+		for at+1 < len(t.plan) && t.plan[at+1].from <= place {
+			at++
+		}
+		t.enter(t.plan[at])
+		record, reason, err := t.epoch(ctx, epoch, t.plan[at].accum)
+		if err != nil {
+			t.best.restore(params)
+			return endDiverged, err
+		}
+		if reason == endInterrupted {
+			return reason, nil
+		}
+		lowest, exhausted := stop.Observe(epoch, record.monitored())
+		if lowest {
+			t.best.take(params)
+		}
+		record.BestLoss = jsonFloat(stop.best)
+		if err := t.monitor.epoch(record); err != nil {
+			return "", err
+		}
+		if place++; reason == "" && exhausted {
+			if at+1 == len(t.plan) {
+				reason = endEarlyStop
+			} else {
+				place = t.plan[at+1].from
+				stop.NextStage()
+			}
+		}
+		if reason != "" {
+			t.best.restore(params)
+			return reason, nil
+		}
+	}
+	t.best.restore(params)
+	return endCompleted, nil
+}
+
+// begin sets up optimizer, plan and schedule of a phase.
+func (t *trainer) begin(p *phase) {
+	t.phase, t.step = p, 0
+	t.opt = newAdam(t.model.Params(), t.cfg.Beta2, t.cfg.WeightDecay)
+	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
+	planned := 0
+	for place, at := 0, 0; place < p.config.Epochs; place++ {
+		for at+1 < len(t.plan) && t.plan[at+1].from <= place {
+			at++
+		}
+		perStep := t.cfg.Batch * t.plan[at].accum
+		planned += (p.train.count(place) + perStep - 1) / perStep
+	}
+	if t.cfg.MaxSteps > 0 {
+		planned = min(planned, t.cfg.MaxSteps)
+	}
+	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
+		warmup: t.cfg.Warmup, restarts: p.config.Restarts}
+	t.monitor.phase(p, planned)
+	t.model.SetAttentionBackward(t.cfg.Backward)
+	clearGrads(t.model.Params())
+}
+
+// enter freezes and releases what a stage says. What is released starts with moments of its own.
+func (t *trainer) enter(s stage) {
+	for i, p := range t.model.Params() {
+		was := p.Frozen
+		p.Frozen = s.frozen(p)
+		if was && !p.Frozen {
+			t.opt.Reset(i)
+		}
+	}
+}
+
+// epoch trains one epoch, numbered from 1. A reason ends the phase here.
+func (t *trainer) epoch(ctx context.Context, epoch, accum int) (*epochRecord, string, error) {
+	samples := t.phase.train.epoch(epoch - 1)
+	perStep := t.cfg.Batch * accum
+	sum := epochSum{started: time.Now(), steps: (len(samples) + perStep - 1) / perStep}
+	reason := ""
+	for done := 0; done < len(samples) && reason == ""; {
+		n := min(perStep, len(samples)-done)
+		last := done+n == len(samples) || t.step+1 == t.cfg.MaxSteps
+		if last {
+			t.before.take(t.model.Params())
+		}
+		if err := t.optimize(samples[done:done+n], &sum); err != nil {
+			return nil, "", err
+		}
+		if last {
+			sum.updates = updateRatios(t.model.Params(), t.before)
+		}
+		done += n
+		t.monitor.live(epoch, t.phase.config.Epochs, &sum)
+		switch {
+		case ctx.Err() != nil:
+			reason = endInterrupted
+		case t.step == t.cfg.MaxSteps && t.cfg.MaxSteps > 0:
+			reason = endMaxSteps
+		}
+	}
+	r := sum.record(t, epoch, accum)
+	if len(t.phase.held) > 0 && reason != endInterrupted {
+		loss := t.eval.loss(t.phase.held)
+		val := jsonFloat(loss.mean())
+		r.ValLoss = &val
+		if !finite(loss.mean()) {
+			return nil, "", t.diverged("validation loss", loss.mean())
+		}
+	}
+	return r, reason, nil
+}
+
+// optimize takes one optimizer step on samples of at most batch · accum.
+func (t *trainer) optimize(samples []example, sum *epochSum) error {
+	t.step++
+	targets := 0
+	for _, s := range samples {
+		targets += s.targets()
+	}
+	var loss lossSum
+	for lo := 0; lo < len(samples); lo += t.cfg.Batch {
+		micro := samples[lo:min(lo+t.cfg.Batch, len(samples))]
+		t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(lo))
+		part := t.model.Loss(t.batch.pack(micro), t.cfg.Smoothing)
+		t.model.Backward(1 / float64(targets))
+		loss.add(part)
+		sum.tokens += len(t.batch.Inputs)
+	}
+	norm := t.opt.GradNorm()
+	if !finite(loss.plain) {
+		return t.diverged("loss", loss.mean())
+	}
+	if !finite(norm) {
+		return t.diverged("gradient norm", norm)
+	}
+	lr := t.schedule.At(t.step - 1)
+	t.opt.Step(lr, clipFactor(norm, t.cfg.Clip))
+	clearGrads(t.model.Params())
+	sum.add(loss, norm, lr, len(samples), t.cfg.Clip)
+	return nil
+}
+
+// dropoutKey is the key of the masks of one micro-batch.
+func (t *trainer) dropoutKey(micro int) uint64 {
+	key := mix(t.cfg.Seed) + mix(dropoutStream)
+	return mix(mix(key+t.phase.train.stream)+uint64(t.step)) + uint64(micro)
+}
+
+// diverged names the first tensor whose weights, or else whose gradient, are not finite.
+func (t *trainer) diverged(what string, value float64) error {
+	d := &divergence{phase: t.phase.name, step: t.step, what: fmt.Sprintf("%s is %g", what, value), fault: "the activations"}
+	if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }); name != "" {
+		d.fault = "weights of " + name
+	} else if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.Grad }); name != "" {
+		d.fault = "gradient of " + name
+	}
+	return d
+}
+
+// epochSum gathers the figures of one epoch.
+type epochSum struct {
+	started time.Time
+	steps   int // planned in this epoch
+
+	loss                           lossSum
+	norms                          float64
+	done, clipped, samples, tokens int
+	lr                             float64 // of the last step
+	updates                        map[string]jsonFloat
+}
+
+func (s *epochSum) add(loss lossSum, norm, lr float64, samples int, clip float64) {
+	s.loss.add(loss)
+	s.norms += norm
+	s.lr = lr
+	s.done++
+	s.samples += samples
+	if clip > 0 && norm > clip {
+		s.clipped++
+	}
+}
+
+// record turns the sums into what the monitor shows and logs.
+func (s *epochSum) record(t *trainer, epoch, accum int) *epochRecord {
+	seconds := time.Since(s.started).Seconds()
+	r := &epochRecord{
+		Event: "epoch", Phase: t.phase.name, Epoch: epoch, Epochs: t.phase.config.Epochs, Step: t.step,
+		AvgLoss: jsonFloat(s.loss.mean()), PPL: jsonFloat(math.Exp(s.loss.mean())),
+		AvgGradNorm: jsonFloat(s.norms / float64(s.done)), LR: jsonFloat(s.lr),
+		SamplesPerSec: jsonFloat(float64(s.samples) / seconds), TokensPerSec: jsonFloat(float64(s.tokens) / seconds),
+		Accum: accum, Frozen: frozenNames(t.model),
+		ClippedShare: jsonFloat(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates,
+	}
+	if t.cfg.Smoothing > 0 {
+		smoothed := jsonFloat(s.loss.smoothed / float64(s.loss.targets))
+		r.SmoothedLoss = &smoothed
+	}
+	return r
+}
+
+// updateRatios is, for every group of tensors, how far the last step moved them: ‖Δw‖ / ‖w‖.
+func updateRatios(params []*Param, before snapshot) map[string]jsonFloat {
+	moved, size := map[string]float64{}, map[string]float64{}
+	for i, p := range params {
+		group := paramGroup(p)
+		for j, w := range p.W {
+			d := float64(w - before[i][j])
+			moved[group] += d * d
+			size[group] += float64(w) * float64(w)
+		}
+	}
+	ratios := map[string]jsonFloat{}
+	for group := range size {
+		ratios[group] = jsonFloat(math.Sqrt(moved[group] / size[group]))
+	}
+	return ratios
+}

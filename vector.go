@@ -1,0 +1,101 @@
+package main
+
+// Element-wise work on float32 slices. The doc comment of each function is its loop. Lengths are checked at the door; sums are
+// accumulated in float64, in an order that depends on the length alone. An element's result never depends on its place.
+
+// vectorKernel holds one kernel's implementation of the functions below.
+type vectorKernel struct {
+	expSum       func(dst, x []float32, shift float32) float64
+	maxOf        func(x []float32) float32
+	sum          func(x []float32) float64
+	dot          func(x, y []float32) float64
+	scale        func(x []float32, a float32)
+	axpy         func(y []float32, a float32, x []float32)
+	add          func(y, x []float32)
+	geluForward  func(y, x []float32)
+	geluBackward func(dx, x, dy []float32)
+	normalizeRow func(y, x []float32, mean, rstd float32, gain, bias []float32)
+	adamUpdate   func(w, m, v, g []float32, s adamStep)
+}
+
+// expSum: for i := range x { dst[i] = exp(x[i]-shift); s += dst[i] }. Within 2 ulp, subnormal results included; exp(-Inf) is 0,
+// NaN stays NaN. dst may be x.
+func expSum(dst, x []float32, shift float32) float64 {
+	sameLength("expSum", len(dst), len(x))
+	return kern.vectors.expSum(dst, x, shift)
+}
+
+// maxOf: for i := range x { m = max(m, x[i]) }, from -Inf. A NaN is passed over: the expSum that follows still meets it.
+func maxOf(x []float32) float32 { return kern.vectors.maxOf(x) }
+
+// sum: for i := range x { s += x[i] }.
+func sum(x []float32) float64 { return kern.vectors.sum(x) }
+
+// sumSquares: for i := range x { s += x[i]·x[i] }.
+func sumSquares(x []float32) float64 { return kern.vectors.dot(x, x) }
+
+// dot: for i := range x { s += x[i]·y[i] }.
+func dot(x, y []float32) float64 {
+	sameLength("dot", len(x), len(y))
+	return kern.vectors.dot(x, y)
+}
+
+// scale: for i := range x { x[i] *= a }.
+func scale(x []float32, a float32) { kern.vectors.scale(x, a) }
+
+// axpy: for i := range x { y[i] += a·x[i] }.
+func axpy(y []float32, a float32, x []float32) {
+	sameLength("axpy", len(y), len(x))
+	kern.vectors.axpy(y, a, x)
+}
+
+// add: for i := range x { y[i] += x[i] }.
+func add(y, x []float32) {
+	sameLength("add", len(y), len(x))
+	kern.vectors.add(y, x)
+}
+
+// geluForward: for i := range x { y[i] = gelu(x[i]) }, gelu(x) = x/2·(1 + tanh(u)), u = √(2/π)·(x + 0.044715·x³)
+// (arXiv:1606.08415). y may be x.
+func geluForward(y, x []float32) {
+	sameLength("geluForward", len(y), len(x))
+	kern.vectors.geluForward(y, x)
+}
+
+// geluBackward: for i := range x { dx[i] = dy[i]·gelu'(x[i]) }. dx may be dy.
+func geluBackward(dx, x, dy []float32) {
+	sameLength("geluBackward", len(dx), len(x))
+	sameLength("geluBackward", len(dy), len(x))
+	kern.vectors.geluBackward(dx, x, dy)
+}
+
+// normalizeRow: for i := range x { y[i] = gain[i]·(x[i]-mean)·rstd + bias[i] }. y may be x.
+func normalizeRow(y, x []float32, mean, rstd float32, gain, bias []float32) {
+	sameLength("normalizeRow", len(y), len(x))
+	sameLength("normalizeRow", len(gain), len(x))
+	sameLength("normalizeRow", len(bias), len(x))
+	kern.vectors.normalizeRow(y, x, mean, rstd, gain, bias)
+}
+
+// adamStep holds what every weight of an optimizer step shares (arXiv:1412.6980, decay as arXiv:1711.05101).
+type adamStep struct {
+	lr, beta1, beta2, eps    float32
+	decay                    float32 // decoupled weight decay
+	correction1, correction2 float32 // 1-beta1^t, 1-beta2^t
+	gradScale                float32 // factor on the gradient, e.g. of clipping; g itself is not written
+}
+
+// adamUpdate: for i := range w { g' = g·gradScale; m = β1·m + (1-β1)·g'; v = β2·v + (1-β2)·g'²;
+// w -= lr·((m/c1) / (√(v/c2) + eps) + decay·w) }.
+func adamUpdate(w, m, v, g []float32, s *adamStep) {
+	sameLength("adamUpdate", len(m), len(w))
+	sameLength("adamUpdate", len(v), len(w))
+	sameLength("adamUpdate", len(g), len(w))
+	kern.vectors.adamUpdate(w, m, v, g, *s)
+}
+
+func sameLength(op string, n, want int) {
+	if n != want {
+		panic(op + ": lengths differ")
+	}
+}

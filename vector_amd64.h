@@ -1,0 +1,351 @@
+// The vector kernels, written once for both widths. The including file defines
+//	LANES, BYTES     the floats of a vector and their bytes
+//	V0..V14, H0, H1  its registers, and the registers of the lower half of V0 and V1
+//	LOAD, STORE      a whole vector; LOADTAIL, STORETAIL: the lanes of the mask, others read as 0
+//	KEEP, KEEPTAIL   all lanes of a register; the lanes of the mask, others set to 0
+//	MASK             sets the mask to the first CX lanes (uses R10)
+//	ROUND(v)         to the nearest integer
+//	UPPER            the upper half of V0 to H1; FOLD: the upper half of V0 added to its lower half, in float64
+// and the name of each function. A loop's body is a macro: the same instructions treat whole vectors and the masked rest.
+
+// BX counts bytes, CX the numbers that are left.
+#define EACH(body) \
+	XORL  BX, BX                      \
+loop:                               \
+	CMPQ  CX, $LANES                  \
+	JLT   rest                        \
+	body(LOAD, STORE, KEEP)           \
+	ADDQ  $BYTES, BX                  \
+	SUBQ  $LANES, CX                  \
+	JMP   loop                        \
+rest:                               \
+	TESTQ CX, CX                      \
+	JZ    done                        \
+	MASK                              \
+	body(LOADTAIL, STORETAIL, KEEPTAIL) \
+done:
+
+// The rows of vectorConstants.
+#define LOWEST     ·vectorConstants+0(SB)
+#define HIGHEST    ·vectorConstants+64(SB)
+#define LOG2E      ·vectorConstants+128(SB)
+#define LN2HIGH    ·vectorConstants+192(SB)
+#define LN2LOW     ·vectorConstants+256(SB)
+#define C7         ·vectorConstants+320(SB)
+#define C6         ·vectorConstants+384(SB)
+#define C5         ·vectorConstants+448(SB)
+#define C4         ·vectorConstants+512(SB)
+#define C3         ·vectorConstants+576(SB)
+#define C2         ·vectorConstants+640(SB)
+#define ONE        ·vectorConstants+704(SB)
+#define BIAS       ·vectorConstants+768(SB)
+#define GELU1      ·vectorConstants+832(SB)
+#define GELU3      ·vectorConstants+896(SB)
+#define SLOPE1     ·vectorConstants+960(SB)
+#define SLOPE3     ·vectorConstants+1024(SB)
+#define GELULOW    ·vectorConstants+1088(SB)
+#define GELUHIGH   ·vectorConstants+1152(SB)
+
+// CLAMP passes NaN on: where an operand is NaN, the instructions return the one that is written first.
+#define CLAMP(low, high, x, t) \
+	VMOVUPS low, t       \
+	VMAXPS  x, t, x      \
+	VMOVUPS high, t      \
+	VMINPS  x, t, x
+
+// EXP: V0 = exp(V0), as expOne. Uses V1, V2, V3.
+#define EXP \
+	CLAMP(LOWEST, HIGHEST, V0, V1) \
+	VMULPS       LOG2E, V0, V1       \
+	ROUND(V1)                        \
+	VFNMADD231PS LN2HIGH, V1, V0     \
+	VFNMADD231PS LN2LOW, V1, V0      \
+	VMOVUPS      C7, V2              \
+	VFMADD213PS  C6, V0, V2          \
+	VFMADD213PS  C5, V0, V2          \
+	VFMADD213PS  C4, V0, V2          \
+	VFMADD213PS  C3, V0, V2          \
+	VFMADD213PS  C2, V0, V2          \
+	VFMADD213PS  ONE, V0, V2         \
+	VFMADD213PS  ONE, V0, V2         \
+	VCVTPS2DQ    V1, V1              \
+	VPSRAD       $1, V1, V3          \
+	VPSUBD       V3, V1, V1          \
+	VPADDD       BIAS, V3, V3        \
+	VPADDD       BIAS, V1, V1        \
+	VPSLLD       $23, V3, V3         \
+	VPSLLD       $23, V1, V1         \
+	VMULPS       V3, V2, V2          \
+	VMULPS       V1, V2, V0
+
+// GELUEXP: V5 = V4², V0 = exp(-2u) for x = V4.
+#define GELUEXP \
+	VMULPS      V4, V4, V5    \
+	VMOVUPS     GELU3, V0     \
+	VFMADD213PS GELU1, V5, V0 \
+	VMULPS      V4, V0, V0    \
+	EXP
+
+// SUM64: the floats of V0 to float64 and to the sums V8, V9. Uses V1.
+#define SUM64 \
+	UPPER              \
+	VCVTPS2PD H0, V0   \
+	VADDPD    V0, V8, V8 \
+	VCVTPS2PD H1, V1   \
+	VADDPD    V1, V9, V9
+
+// TOTAL: X0 = the sum of V8 and V9.
+#define TOTAL \
+	VADDPD       V9, V8, V0   \
+	FOLD                      \
+	VEXTRACTF128 $1, Y0, X1   \
+	VADDPD       X1, X0, X0   \
+	VPERMILPD    $1, X0, X1   \
+	VADDSD       X1, X0, X0
+
+// func(dst, x []float32, shift float32) float64
+#define EXPSUMBODY(load, store, keep) \
+	load((SI)(BX*1), V0)  \
+	VSUBPS V10, V0, V0    \
+	EXP                   \
+	keep(V0)              \
+	store(V0, (DI)(BX*1)) \
+	SUM64
+
+TEXT EXPSUM, NOSPLIT, $0-64
+	MOVQ         dst_base+0(FP), DI
+	MOVQ         x_base+24(FP), SI
+	MOVQ         x_len+32(FP), CX
+	VBROADCASTSS shift+48(FP), V10
+	VXORPD       V8, V8, V8
+	VXORPD       V9, V9, V9
+	EACH(EXPSUMBODY)
+	TOTAL
+	VMOVSD       X0, ret+56(FP)
+	VZEROUPPER
+	RET
+
+// func(x []float32) float64
+#define SUMBODY(load, store, keep) \
+	load((SI)(BX*1), V0) \
+	SUM64
+
+TEXT SUM, NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), CX
+	VXORPD V8, V8, V8
+	VXORPD V9, V9, V9
+	EACH(SUMBODY)
+	TOTAL
+	VMOVSD X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func(x, y []float32) float64
+#define DOTBODY(load, store, keep) \
+	load((SI)(BX*1), V0)  \
+	UPPER                 \
+	VCVTPS2PD   H0, V2    \
+	VCVTPS2PD   H1, V3    \
+	load((DI)(BX*1), V0)  \
+	UPPER                 \
+	VCVTPS2PD   H0, V0    \
+	VCVTPS2PD   H1, V1    \
+	VFMADD231PD V0, V2, V8 \
+	VFMADD231PD V1, V3, V9
+
+TEXT DOT, NOSPLIT, $0-56
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), CX
+	MOVQ   y_base+24(FP), DI
+	VXORPD V8, V8, V8
+	VXORPD V9, V9, V9
+	EACH(DOTBODY)
+	TOTAL
+	VMOVSD X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func(x []float32, a float32)
+#define SCALEBODY(load, store, keep) \
+	load((DI)(BX*1), V0) \
+	VMULPS V10, V0, V0   \
+	store(V0, (DI)(BX*1))
+
+TEXT SCALE, NOSPLIT, $0-28
+	MOVQ         x_base+0(FP), DI
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS a+24(FP), V10
+	EACH(SCALEBODY)
+	VZEROUPPER
+	RET
+
+// func(y []float32, a float32, x []float32)
+#define AXPYBODY(load, store, keep) \
+	load((SI)(BX*1), V0)     \
+	load((DI)(BX*1), V1)     \
+	VFMADD231PS V0, V10, V1  \
+	store(V1, (DI)(BX*1))
+
+TEXT AXPY, NOSPLIT, $0-56
+	MOVQ         y_base+0(FP), DI
+	VBROADCASTSS a+24(FP), V10
+	MOVQ         x_base+32(FP), SI
+	MOVQ         x_len+40(FP), CX
+	EACH(AXPYBODY)
+	VZEROUPPER
+	RET
+
+// func(y, x []float32)
+#define ADDBODY(load, store, keep) \
+	load((SI)(BX*1), V0)  \
+	load((DI)(BX*1), V1)  \
+	VADDPS V0, V1, V1     \
+	store(V1, (DI)(BX*1))
+
+TEXT ADD, NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	EACH(ADDBODY)
+	VZEROUPPER
+	RET
+
+// func(y, x []float32)
+#define GELUBODY(load, store, keep) \
+	load((SI)(BX*1), V4)  \
+	GELUEXP               \
+	VADDPS ONE, V0, V0    \
+	VDIVPS V0, V4, V0     \
+	store(V0, (DI)(BX*1))
+
+TEXT GELUFORWARD, NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	EACH(GELUBODY)
+	VZEROUPPER
+	RET
+
+// func(dx, x, dy []float32): V6 = s = 1/(1+e), V0 = x·s·(e·s), V3 = 2u'.
+#define SLOPEBODY(load, store, keep) \
+	load((SI)(BX*1), V4)               \
+	CLAMP(GELULOW, GELUHIGH, V4, V5)   \
+	GELUEXP                            \
+	VMOVUPS     ONE, V1                \
+	VADDPS      V1, V0, V2             \
+	VDIVPS      V2, V1, V6             \
+	VMULPS      V6, V0, V0             \
+	VMULPS      V6, V0, V0             \
+	VMULPS      V4, V0, V0             \
+	VMOVUPS     SLOPE3, V3             \
+	VFMADD213PS SLOPE1, V5, V3         \
+	VFMADD231PS V3, V0, V6             \
+	load((DX)(BX*1), V0)               \
+	VMULPS      V0, V6, V6             \
+	store(V6, (DI)(BX*1))
+
+TEXT GELUBACKWARD, NOSPLIT, $0-72
+	MOVQ dx_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	MOVQ dy_base+48(FP), DX
+	EACH(SLOPEBODY)
+	VZEROUPPER
+	RET
+
+// func(y, x []float32, mean, rstd float32, gain, bias []float32)
+#define NORMALIZEBODY(load, store, keep) \
+	load((SI)(BX*1), V0)    \
+	VSUBPS V10, V0, V0      \
+	VMULPS V11, V0, V0      \
+	load((R8)(BX*1), V1)    \
+	load((R9)(BX*1), V2)    \
+	VFMADD231PS V1, V0, V2  \
+	store(V2, (DI)(BX*1))
+
+TEXT NORMALIZEROW, NOSPLIT, $0-104
+	MOVQ         y_base+0(FP), DI
+	MOVQ         x_base+24(FP), SI
+	MOVQ         x_len+32(FP), CX
+	VBROADCASTSS mean+48(FP), V10
+	VBROADCASTSS rstd+52(FP), V11
+	MOVQ         gain_base+56(FP), R8
+	MOVQ         bias_base+80(FP), R9
+	EACH(NORMALIZEBODY)
+	VZEROUPPER
+	RET
+
+// func(w, m, v, g []float32, s adamStep): V5 lr, V6 β1, V7 β2, V8 eps, V9 decay, V10 1/c1, V11 1/c2, V12 gradScale, V13 1-β1,
+// V14 1-β2.
+#define ADAMBODY(load, store, keep) \
+	load((R9)(BX*1), V0)       \
+	VMULPS      V12, V0, V0    \
+	load((SI)(BX*1), V1)       \
+	VMULPS      V6, V1, V1     \
+	VFMADD231PS V13, V0, V1    \
+	store(V1, (SI)(BX*1))      \
+	load((R8)(BX*1), V2)       \
+	VMULPS      V7, V2, V2     \
+	VMULPS      V0, V0, V0     \
+	VFMADD231PS V14, V0, V2    \
+	store(V2, (R8)(BX*1))      \
+	VMULPS      V11, V2, V2    \
+	VSQRTPS     V2, V2         \
+	VADDPS      V8, V2, V2     \
+	VMULPS      V10, V1, V1    \
+	VDIVPS      V2, V1, V1     \
+	load((DI)(BX*1), V3)       \
+	VFMADD231PS V9, V3, V1     \
+	VFNMADD231PS V5, V1, V3    \
+	store(V3, (DI)(BX*1))
+
+TEXT ADAMUPDATE, NOSPLIT, $0-128
+	MOVQ         w_base+0(FP), DI
+	MOVQ         w_len+8(FP), CX
+	MOVQ         m_base+24(FP), SI
+	MOVQ         v_base+48(FP), R8
+	MOVQ         g_base+72(FP), R9
+	VBROADCASTSS s_lr+96(FP), V5
+	VBROADCASTSS s_beta1+100(FP), V6
+	VBROADCASTSS s_beta2+104(FP), V7
+	VBROADCASTSS s_eps+108(FP), V8
+	VBROADCASTSS s_decay+112(FP), V9
+	VMOVUPS      ONE, V0
+	VSUBPS       V6, V0, V13
+	VSUBPS       V7, V0, V14
+	VBROADCASTSS s_correction1+116(FP), V1
+	VDIVPS       V1, V0, V10
+	VBROADCASTSS s_correction2+120(FP), V1
+	VDIVPS       V1, V0, V11
+	VBROADCASTSS s_gradScale+124(FP), V12
+	EACH(ADAMBODY)
+	VZEROUPPER
+	RET
+
+// func(x []float32) float32, len(x) >= LANES: the last vector may overlap the one before. A NaN in V0 leaves V8 as it is.
+TEXT MAXOF, NOSPLIT, $0-28
+	MOVQ         x_base+0(FP), SI
+	MOVQ         x_len+8(FP), CX
+	LEAQ         -BYTES(SI)(CX*4), DI
+	VBROADCASTSS ·negativeInf(SB), V8
+
+loop:
+	VMOVUPS (SI), V0
+	VMAXPS  V8, V0, V8
+	ADDQ    $BYTES, SI
+	CMPQ    SI, DI
+	JLS     loop
+	VMOVUPS (DI), V0
+	VMAXPS  V8, V0, V8
+
+	MAXFOLD
+	VEXTRACTF128 $1, Y8, X0
+	VMAXPS       X0, X8, X8
+	VPERMILPS    $0x4e, X8, X0
+	VMAXPS       X0, X8, X8
+	VPERMILPS    $0xb1, X8, X0
+	VMAXPS       X0, X8, X8
+	VMOVSS       X8, ret+24(FP)
+	VZEROUPPER
+	RET
