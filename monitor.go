@@ -83,6 +83,7 @@ type monitor struct {
 	color bool      // of the live line
 
 	started time.Time
+	began   float64   // seconds from the start to the phase at work
 	shown   time.Time // of the last live line
 	history map[string][]*epochRecord
 	phases  []string
@@ -110,6 +111,7 @@ func (m *monitor) write(record any) error {
 // phase announces a phase and prints the head of its table.
 func (m *monitor) phase(p *phase, planned int) {
 	m.phases = append(m.phases, p.name)
+	m.began = time.Since(m.started).Seconds()
 	held := ""
 	if len(p.held) > 0 {
 		held = fmt.Sprintf(", %d held out for validation", len(p.held))
@@ -134,20 +136,18 @@ func (m *monitor) epoch(r *epochRecord) error {
 	return m.write(r)
 }
 
+// etaEpochs is how many of the latest epochs an estimate rests on.
+const etaEpochs = 5
+
 // eta is the time that the planned epochs still take at the pace of the phase's latest ones.
 func (m *monitor) eta(r *epochRecord) string {
 	records := m.history[r.Phase]
-	recent := records[max(0, len(records)-5):]
-	var seconds float64
-	for i, e := range recent {
-		before := 0.0
-		if k := len(records) - len(recent) + i; k > 0 {
-			before = float64(records[k-1].ElapsedSec)
-		}
-		seconds += float64(e.ElapsedSec) - before
+	n, before := len(records), m.began
+	if n > etaEpochs {
+		before = float64(records[n-1-etaEpochs].ElapsedSec)
 	}
-	left := seconds / float64(len(recent)) * float64(r.Epochs-r.Epoch)
-	return (time.Duration(left) * time.Second).String()
+	pace := (float64(r.ElapsedSec) - before) / float64(min(n, etaEpochs))
+	return (time.Duration(pace*float64(r.Epochs-r.Epoch)) * time.Second).String()
 }
 
 // summarizeNames shortens a list of tensor names to what they have in common: "h.0.attn, h.1.attn".
