@@ -144,6 +144,18 @@ func (b *benchCase) validate(cfg *Config, steps int) error {
 
 // run times the trainer's step on random tokens.
 func (b *benchCase) run(cfg *Config, steps int) benchResult {
+	m, step := b.step(cfg)
+	median, least := timed(steps, step)
+	peak := measurePeak(peakTime)
+	gflops := b.flops() / median / 1e9
+	return benchResult{Params: m.ParamCount(), Threads: threads(), Kernel: kernelName(),
+		MSPerStep: jsonFloat(1e3 * median), MSMin: jsonFloat(1e3 * least),
+		TokensPerSec: jsonFloat(float64(b.batch*b.seq) / median), GFLOPS: jsonFloat(gflops), PeakGFLOPS: jsonFloat(peak),
+		Efficiency: jsonFloat(gflops / peak), RSSMB: jsonFloat(residentMB())}
+}
+
+// step returns a model of the case and one training step on random tokens.
+func (b *benchCase) step(cfg *Config) (*LLM, func()) {
 	rng := newRNG(cfg.Seed, benchStream)
 	m := newLLM(b.model, newRNG(cfg.Seed, initStream))
 	samples := make([]example, b.batch)
@@ -154,18 +166,13 @@ func (b *benchCase) run(cfg *Config, steps int) benchResult {
 	}
 	t := newTrainer(cfg, m, nil)
 	t.phase, t.opt = &phase{train: &dataset{}}, newAdam(m.Params(), cfg.Beta2, cfg.WeightDecay)
-	t.schedule = Schedule{peak: cfg.Pretrain.LR, min: cfg.Pretrain.LR, planned: steps}
-	median, least := timed(steps, func() {
-		if err := t.optimize(samples, new(epochSum)); err != nil {
+	t.schedule = Schedule{peak: cfg.Pretrain.LR, min: cfg.Pretrain.LR, planned: 1}
+	var sum epochSum
+	return m, func() {
+		if err := t.optimize(samples, &sum); err != nil {
 			panic(err) // random tokens and initial weights are finite
 		}
-	})
-	peak := measurePeak(peakTime)
-	gflops := b.flops() / median / 1e9
-	return benchResult{Params: m.ParamCount(), Threads: threads(), Kernel: kernelName(),
-		MSPerStep: jsonFloat(1e3 * median), MSMin: jsonFloat(1e3 * least),
-		TokensPerSec: jsonFloat(float64(b.batch*b.seq) / median), GFLOPS: jsonFloat(gflops), PeakGFLOPS: jsonFloat(peak),
-		Efficiency: jsonFloat(gflops / peak), RSSMB: jsonFloat(residentMB())}
+	}
 }
 
 // flops counts the arithmetic of a step: 6 · tokens · (weights of products, wte once), and the causal half of attention,
