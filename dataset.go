@@ -207,7 +207,7 @@ func (d *dataset) inOrder() []example {
 
 // splitCorpus holds a share of a corpus out of training: a seeded choice of rows and pairs, the last part of a stream.
 func splitCorpus(c *corpus, fraction float64, seed uint64) (train, held *corpus, err error) {
-	if fraction == 0 {
+	if fraction == 0 || len(c.Rows)+len(c.Pairs)+len(c.Streams) == 0 {
 		return c, &corpus{}, nil
 	}
 	rng := newRNG(seed, splitStream)

@@ -92,16 +92,9 @@ func (s *session) outputs() []string {
 // prepare loads and splits the data, builds the tokenizer of the training part, the datasets and the model.
 func (s *session) prepare() (digests map[string]string, err error) {
 	cfg := s.cfg
-	text, err := loadData(cfg.PretrainData, pretrainingFile)
+	text, chat, err := loadCorpora(cfg)
 	if err != nil {
 		return nil, err
-	}
-	chat, err := loadData(cfg.ChatData, chatFile)
-	if err != nil {
-		return nil, err
-	}
-	if len(chat.Pairs) == 0 || len(chat.Rows)+len(chat.Streams) > 0 {
-		return nil, fmt.Errorf("%s: tuning takes {\"user\",\"assistant\"} pairs and nothing else", cfg.ChatData)
 	}
 	digests = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
 	text, heldText, err := splitCorpus(text, cfg.ValFraction, cfg.Seed)
@@ -124,6 +117,26 @@ func (s *session) prepare() (digests map[string]string, err error) {
 		return nil, err
 	}
 	return digests, s.loadHeldout()
+}
+
+// loadCorpora reads what each phase learns from. The built-in half is left out where the user brought data for the other
+// phase and skips this one: its characters would only crowd the vocabulary.
+func loadCorpora(cfg *Config) (text, chat *corpus, err error) {
+	text, chat = &corpus{}, &corpus{}
+	if cfg.PretrainData != "" || cfg.ChatData == "" || cfg.Pretrain.Epochs > 0 {
+		if text, err = loadData(cfg.PretrainData, pretrainingFile); err != nil {
+			return nil, nil, err
+		}
+	}
+	if cfg.ChatData != "" || cfg.PretrainData == "" || cfg.Finetune.Epochs > 0 {
+		if chat, err = loadData(cfg.ChatData, chatFile); err != nil {
+			return nil, nil, err
+		}
+		if len(chat.Pairs) == 0 || len(chat.Rows)+len(chat.Streams) > 0 {
+			return nil, nil, fmt.Errorf("%s: tuning takes {\"user\",\"assistant\"} pairs and nothing else", cfg.ChatData)
+		}
+	}
+	return text, chat, nil
 }
 
 // addPhase makes the datasets of a phase that has epochs.
