@@ -10,11 +10,11 @@ import (
 // what the model says.
 
 const (
-	explosionFactor = 1.5  // an epoch's loss above this multiple of the lowest before it is an explosion
-	steadyFactor    = 1.25 // in the last third, the perplexity of an epoch may be this multiple of the one before
-	normFactor      = 2.0  // the median gradient norm of the last third may be this multiple of the first third's
-	speedFactor     = 0.5  // the median speed of the last third is at least this share of the first third's
-	fewestEpochs    = 3    // that a verdict rests on
+	explosionRise = 0.5  // nats above the lowest loss before it make an epoch's loss an explosion
+	steadyFactor  = 1.25 // in the last third, the perplexity of an epoch may be this multiple of the one before
+	normFactor    = 2.0  // the median gradient norm of the last third may be this multiple of the first third's
+	speedFactor   = 0.5  // the median speed of the last third is at least this share of the first third's
+	fewestEpochs  = 3    // that a verdict rests on
 )
 
 // health is the verdict on a phase.
@@ -42,7 +42,7 @@ func judge(records []*epochRecord) health {
 	norms := medianOf(last, norm) / medianOf(first, norm)
 	speeds := medianOf(last, speed) / medianOf(first, speed)
 	h := health{
-		Loss:       end < start && largestRise(records) <= explosionFactor,
+		Loss:       end < start && largestRise(records) <= explosionRise,
 		Perplexity: steady(last),
 		GradNorm:   norms <= normFactor,
 		Speed:      speeds >= speedFactor,
@@ -66,12 +66,12 @@ func okOrNot(ok bool) string {
 	return "NOT ok"
 }
 
-// largestRise is the highest ratio of an epoch's loss to the lowest loss before it; NaN where a loss is NaN.
+// largestRise is how far an epoch's loss rose above the lowest before it, in nats; NaN where a loss is NaN.
 func largestRise(records []*epochRecord) float64 {
-	lowest, rise := float64(records[0].AvgLoss), 1.0
+	lowest, rise := float64(records[0].AvgLoss), 0.0
 	for _, r := range records[1:] {
 		loss := float64(r.AvgLoss)
-		rise = max(rise, loss/lowest)
+		rise = max(rise, loss-lowest)
 		lowest = min(lowest, loss)
 	}
 	return rise
