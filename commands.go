@@ -25,13 +25,6 @@ func versionCommand(c *console, args []string) error {
 	return err
 }
 
-// printJSON writes one JSON value and a newline.
-func printJSON(out io.Writer, value any) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(value)
-}
-
 func evalCommand(c *console, args []string) error {
 	fs := flag.NewFlagSet("eval", flag.ContinueOnError)
 	cfg := defaultConfig()
@@ -63,13 +56,6 @@ func evalCommand(c *console, args []string) error {
 		fmt.Fprintf(c.out, "  exact match %.1f %% of %d", 100*float64(*r.ExactMatch), len(text.Pairs))
 	}
 	fmt.Fprintln(c.out)
-	return nil
-}
-
-func required(flag, value string) error {
-	if value == "" {
-		return usagef("--%s=FILE is needed", flag)
-	}
 	return nil
 }
 

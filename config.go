@@ -51,7 +51,7 @@ type Config struct {
 
 	// data
 	PretrainData, ChatData string  // files or folders; empty: the repository's own data
-	Tokenizer              string  // "bpe" or "char"
+	Tokenizer              string  // kindBPE or kindChar
 	ValFraction            float64 // share of the samples held out of training
 	TrainOnAll             bool    // tuning counts the user's tokens too
 
@@ -68,6 +68,15 @@ const (
 	minLRShare = 0.01 // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
 )
 
+// The kinds of vocabulary: merges of bytes, or whole characters.
+const (
+	kindBPE  = "bpe"
+	kindChar = "char"
+)
+
+// minVocabSize holds the 256 bytes and the three special tokens.
+const minVocabSize = 256 + 3
+
 // defaultConfig is the stable configuration: each default of the program stands here and nowhere else.
 func defaultConfig() Config {
 	return Config{
@@ -77,7 +86,7 @@ func defaultConfig() Config {
 		Batch:     1,
 		Clip:      1,
 		Beta2:     0.999,
-		Tokenizer: "bpe",
+		Tokenizer: kindBPE,
 		Seed:      1,
 		Threads:   runtime.GOMAXPROCS(0),
 	}
@@ -153,7 +162,7 @@ func (c *Config) validate() error {
 	check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
 		"neither --freeze-attn nor --freeze-attn-epochs beside it: they say different things of the same weights")
 	check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "no --freeze-attn beside it, which never releases")
-	check(c.Tokenizer == "bpe" || c.Tokenizer == "char", "tokenizer", c.Tokenizer, "bpe or char")
+	check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)
 	return bad
 }
 

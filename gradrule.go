@@ -13,6 +13,21 @@ import (
 //	stop-gradient      attention weights P held at their values
 //	straight-through   O = O₀ + (Q − Q₀) + (K − K₀) + (V − V₀)
 
+// gradTensor is one gradient under check: of a parameter, of a part of one, or of a layer's input.
+type gradTensor struct {
+	name  string
+	input bool      // of a layer's input; else of the parameter named param
+	param string    // whose gradient this is
+	index []int     // positions in the parameter; nil: all of it
+	g     []float32 // the gradient
+}
+
+// probe is a direction in the space of a tensor, by its non-zero entries.
+type probe struct {
+	at []int
+	by []float64
+}
+
 // movedReference is the reference with one tensor moved along a probe.
 type movedReference struct {
 	ref    reference

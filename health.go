@@ -17,18 +17,6 @@ const (
 	fewestEpochs  = 3    // that a verdict rests on
 )
 
-// health is the verdict on a phase.
-type health struct {
-	Verdict    string `json:"verdict"`    // "healthy", "unhealthy", or "unknown" with too few epochs
-	Loss       bool   `json:"loss"`       // falls, without explosion
-	Perplexity bool   `json:"perplexity"` // steady at the end
-	GradNorm   bool   `json:"grad_norm"`  // not rising
-	Speed      bool   `json:"speed"`      // kept
-	text       string
-}
-
-func (h health) String() string { return h.text }
-
 // judge applies the criteria. A NaN meets none of them.
 func judge(records []*epochRecord) health {
 	if len(records) < fewestEpochs {

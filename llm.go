@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 )
 
@@ -13,11 +12,6 @@ import (
 //	logits = ln_f(x)·wteᵀ            the output projection is the token embedding, tied
 //
 //	dwte gathers two terms: dlogitsᵀ·ln_f(x) from the projection and the rows of dx from the embedding.
-
-const initStd = 0.02 // of weights at the start, as GPT-2
-
-// residualStd is the initial deviation of projections onto the residual stream: two of them add up in every block.
-func residualStd(c ModelConfig) float64 { return initStd / math.Sqrt(2*float64(c.Layers)) }
 
 // LLM is the language model.
 type LLM struct {

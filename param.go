@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -23,6 +24,11 @@ func newParam(name string, shape ...int) *Param {
 	}
 	return &Param{Name: name, Shape: shape, W: make([]float32, size), Grad: make([]float32, size)}
 }
+
+const initStd = 0.02 // of weights at the start, as GPT-2
+
+// residualStd is the initial deviation of projections onto the residual stream: two of them add up in every block.
+func residualStd(c ModelConfig) float64 { return initStd / math.Sqrt(2*float64(c.Layers)) }
 
 // normal draws the weights from N(0, std).
 func (p *Param) normal(std float64, rng *rand.Rand) *Param {

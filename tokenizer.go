@@ -13,15 +13,6 @@ const (
 	assistantTurn = "<|assistant|>"
 )
 
-// The kinds of vocabulary: merges of bytes, or whole characters.
-const (
-	kindBPE  = "bpe"
-	kindChar = "char"
-)
-
-// minVocabSize holds the 256 bytes and the three special tokens.
-const minVocabSize = 256 + 3
-
 // tokenizer turns text into token ids and back. Its vocabulary holds a token for every byte, so
 // any string has ids, and decode(encode(s)) == s. It does not change once it is made, so several
 // goroutines may share it.
