@@ -108,7 +108,7 @@ func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
 	if t.size() != c.Vocab {
 		return nil, nil, fmt.Errorf("tokenizer of %d tokens, model of %d", t.size(), c.Vocab)
 	}
-	if err := checkShapes(c, file); err != nil {
+	if err := checkShapes(c, file.Tensors, hfPrefix); err != nil {
 		return nil, nil, err
 	}
 	m := newLLM(c, newRNG(0, initStream))
@@ -116,11 +116,11 @@ func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
 }
 
 // checkShapes finds a file of another shape before memory is set aside for it: wte and wpe tell V, C and context, the
-// number of tensors the layers.
-func checkShapes(c ModelConfig, file *tensorFile) error {
+// last block the number of layers. prefix may stand before the names of the weights.
+func checkShapes(c ModelConfig, tensors []tensor, prefix string) error {
 	shapes := map[string][]int{}
-	for _, t := range file.Tensors {
-		shapes[strings.TrimPrefix(t.Name, hfPrefix)] = t.Shape
+	for _, t := range tensors {
+		shapes[strings.TrimPrefix(t.Name, prefix)] = t.Shape
 	}
 	for _, w := range []struct {
 		name  string

@@ -20,17 +20,19 @@ const (
 	goldenTrainedLimit = 1e-3 // ‖a − b‖/‖b‖ of trained weights
 )
 
+const goldenParam = "param/" // before the name of a weight at the start
+
 // goldenResult is how far this program is from a golden case.
 type goldenResult struct {
-	LossRelErr      float64 `json:"loss_rel_err"`
-	LogitsRelErr    float64 `json:"logits_rel_err"`
-	GradRelErr      float64 `json:"grad_rel_err"` // of the worst tensor
-	WorstTensor     string  `json:"worst_tensor"`
-	GradNormRelErr  float64 `json:"grad_norm_rel_err"`
-	TrainLossRelErr float64 `json:"train_loss_rel_err"` // of the worst step
-	TrainedRelErr   float64 `json:"trained_rel_err"`    // of the worst tensor
-	GreedyEqual     bool    `json:"greedy_equal"`
-	OK              bool    `json:"ok"`
+	LossRelErr      jsonFloat `json:"loss_rel_err"`
+	LogitsRelErr    jsonFloat `json:"logits_rel_err"`
+	GradRelErr      jsonFloat `json:"grad_rel_err"` // of the worst tensor
+	WorstTensor     string    `json:"worst_tensor"`
+	GradNormRelErr  jsonFloat `json:"grad_norm_rel_err"`
+	TrainLossRelErr jsonFloat `json:"train_loss_rel_err"` // of the worst step
+	TrainedRelErr   jsonFloat `json:"trained_rel_err"`    // of the worst tensor
+	GreedyEqual     bool      `json:"greedy_equal"`
+	OK              bool      `json:"ok"`
 }
 
 // goldenCase is a parsed case.
@@ -65,7 +67,10 @@ func loadGolden(path string) (*goldenCase, error) {
 	for _, t := range file.Tensors {
 		g.tensors[t.Name] = t
 	}
-	if err := g.parse(file.Metadata); err != nil {
+	if err = g.parse(file.Metadata); err == nil {
+		err = checkShapes(g.config, file.Tensors, goldenParam)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return g, nil
@@ -132,13 +137,14 @@ func (g *goldenCase) expected(name string, size int) ([]float32, error) {
 func (g *goldenCase) check() (*goldenResult, error) {
 	m := newLLM(g.config, newRNG(0, 0))
 	for _, p := range m.Params() {
-		w, err := g.expected("param/"+p.Name, len(p.W))
+		w, err := g.expected(goldenParam+p.Name, len(p.W))
 		if err != nil {
 			return nil, err
 		}
 		copy(p.W, w)
 	}
-	r := &goldenResult{GreedyEqual: slices.Equal(greedy(m, g.prompt, len(g.greedy)-len(g.prompt), ignored), g.greedy[min(2, len(g.greedy)):])}
+	continued := greedy(m, g.prompt, len(g.greedy)-len(g.prompt), ignored)
+	r := &goldenResult{GreedyEqual: slices.Equal(slices.Concat(g.prompt, continued), g.greedy)}
 	if err := g.checkStart(m, r); err != nil {
 		return nil, err
 	}
@@ -157,7 +163,8 @@ func (g *goldenCase) checkStart(m *LLM, r *goldenResult) error {
 		return err
 	}
 	logits := m.Forward(&g.batch)
-	r.LogitsRelErr, _, _ = compareVectors(inFloat64(logits[:len(want)]), inFloat64(want))
+	relErr, _, _ := compareVectors(inFloat64(logits[:len(want)]), inFloat64(want))
+	r.LogitsRelErr = jsonFloat(relErr)
 	loss := m.Loss(&g.batch, g.smoothing)
 	r.LossRelErr = relativeError(loss.smoothed/float64(loss.targets), g.loss)
 	clearGrads(m.Params())
@@ -174,8 +181,11 @@ func (g *goldenCase) checkStart(m *LLM, r *goldenResult) error {
 				relErr = math.Inf(1)
 			}
 		}
-		if r.WorstTensor == "" || !(relErr <= r.GradRelErr) {
-			r.GradRelErr, r.WorstTensor = relErr, p.Name
+		if math.IsNaN(relErr) {
+			relErr = math.Inf(1)
+		}
+		if r.WorstTensor == "" || jsonFloat(relErr) > r.GradRelErr {
+			r.GradRelErr, r.WorstTensor = jsonFloat(relErr), p.Name
 		}
 	}
 	r.GradNormRelErr = relativeError(newAdam(m.Params(), 0, 0).GradNorm(), g.gradNorm)
@@ -187,7 +197,7 @@ func (g *goldenCase) checkRun(m *LLM, r *goldenResult) error {
 	opt := newAdam(m.Params(), g.train.Beta2, g.train.WeightDecay)
 	for _, want := range g.losses {
 		loss := m.Loss(&g.batch, g.smoothing)
-		r.TrainLossRelErr = worse(r.TrainLossRelErr, relativeError(loss.smoothed/float64(loss.targets), want))
+		r.TrainLossRelErr = max(r.TrainLossRelErr, relativeError(loss.smoothed/float64(loss.targets), want))
 		clearGrads(m.Params())
 		m.Backward(1 / float64(loss.targets))
 		opt.Step(g.train.LR, clipFactor(opt.GradNorm(), g.train.Clip))
@@ -199,11 +209,11 @@ func (g *goldenCase) checkRun(m *LLM, r *goldenResult) error {
 		}
 		got, expected, keys := withoutKeyBias(p.Name, p.W, want)
 		relErr, _, _ := compareVectors(got, expected)
-		r.TrainedRelErr = worse(r.TrainedRelErr, relErr)
-		start := g.tensors["param/"+p.Name].Data
+		r.TrainedRelErr = max(r.TrainedRelErr, jsonFloat(relErr)) // NaN stays NaN
+		start := g.tensors[goldenParam+p.Name].Data
 		for i, k := range keys { // rounding noise, which Adam moves by at most lr a step
 			if !(math.Abs(k-float64(start[len(keys)+i])) <= float64(g.train.Steps)*g.train.LR) {
-				r.TrainedRelErr = math.Inf(1)
+				r.TrainedRelErr = jsonFloat(math.Inf(1))
 			}
 		}
 	}
@@ -221,17 +231,16 @@ func withoutKeyBias(name string, got, want []float32) (g, w, keys []float64) {
 	return slices.Delete(g, third, 2*third), slices.Delete(w, third, 2*third), keys
 }
 
-func relativeError(got, want float64) float64 { return math.Abs(got-want) / math.Abs(want) }
-
-// worse is the larger error; NaN is worse than any.
-func worse(a, b float64) float64 { return math.Max(a, b) }
+func relativeError(got, want float64) jsonFloat {
+	return jsonFloat(math.Abs(got-want) / math.Abs(want))
+}
 
 // String is the result in one line a figure.
 func (r *goldenResult) String() string {
 	var b strings.Builder
 	for _, f := range []struct {
 		name  string
-		value float64
+		value jsonFloat
 		limit float64
 	}{{"loss", r.LossRelErr, goldenLossLimit}, {"logits", r.LogitsRelErr, goldenLossLimit},
 		{"gradient of " + r.WorstTensor, r.GradRelErr, goldenGradLimit}, {"gradient norm", r.GradNormRelErr, goldenRunLimit},

@@ -1,5 +1,6 @@
-//go:build purego || !amd64
+//go:build purego || (!amd64 && !arm64)
 
 package main
 
+// machineKernels returns no kernel: the portable one does the work.
 func machineKernels() []*kernel { return nil }

@@ -62,7 +62,7 @@ func (ln *LayerNorm) forwardRows(lo, hi int) {
 func (ln *LayerNorm) Backward(dy []float32) []float32 {
 	ln.dy, ln.dx = dy, resized(ln.dx, len(dy))
 	parallel(len(ln.mean), ln, (*LayerNorm).backwardRows)
-	if !ln.gain.Frozen {
+	if !ln.gain.Frozen || !ln.bias.Frozen {
 		parallel(ln.C, ln, (*LayerNorm).backwardGains)
 	}
 	return ln.dx

@@ -20,16 +20,23 @@ func serialMatmul(c, a, b matrix) { serialProduct(c, a, b, false) }
 func serialMatmulAdd(c, a, b matrix) { serialProduct(c, a, b, true) }
 
 const (
-	// A block of b, depthBlock·columnBlock numbers, stays in half of a 1 MiB second-level cache while all rows of a pass; the
-	// rows of a tile, 14·depthBlock numbers, stay in half of a 32 KiB first-level cache while all columns of the block pass.
-	depthBlock  = 256
+	// A block of b, depthBlock·columnBlock numbers, stays in three quarters of a 1 MiB second-level cache while all rows of a pass by; the
+	// rows of a tile, 14·depthBlock numbers, stay in two thirds of a 32 KiB first-level cache while the columns of the block pass by.
+	depthBlock  = 384
 	columnBlock = 512
 
 	// b is read where it lies by at most this many rows of a: copying it pays only when the copy is read several times.
 	inPlaceRows = 64
 
-	// Fewer multiply-adds than this take about as long as handing a part to another thread.
-	teamWork = 1 << 17
+	// A panel of a is copied when it meets at least this many columns of b.
+	packUses = 256
+
+	// Fewer multiply-adds than this are done sooner than a sleeping thread could take its part.
+	teamWork = 1 << 16
+
+	// With this many rows for each thread the rows of c are shared out, not its columns: then every thread copies all of b, which
+	// is little against so much work, and writes to memory of its own.
+	teamRows = 64
 )
 
 // product is one product, or a part of it, and the room to rearrange its operands.
@@ -53,7 +60,7 @@ func teamProduct(c, a, b matrix, accumulate bool) {
 	switch m, n, k := p.c.rows, p.c.cols, p.a.cols; {
 	case m*n*k < teamWork:
 		p.run()
-	case m > n:
+	case m > n || m >= teamRows*threads():
 		parallel(m, p, (*product).runRows)
 	default:
 		parallel((n+kern.cols-1)/kern.cols, p, (*product).runColumns)
@@ -125,12 +132,11 @@ func (p *product) packRows(lo, hi, k0, k1, uses int) (a []float32, aRow, aCol in
 	return p.packedA, 1, w
 }
 
-// packUses is the number of columns of c from which on a panel of a is copied.
-var packUses = 256
-
 // packTile: for i < src.rows, t < src.cols { dst[t·width + i] = src(i, t) }.
 func packTile(dst []float32, width int, src matrix) {
 	switch {
+	case src.rowStride == 1 && kern.copyTile != nil && src.rows == kern.cols && width == kern.cols:
+		kern.copyTile(dst, src.data, src.colStride, src.cols)
 	case src.rowStride == 1:
 		for t := range src.cols {
 			copy(dst[t*width:t*width+src.rows], src.from(0, t))

@@ -3,10 +3,14 @@ package main
 // The portable twins of the product's kernels. Products are rounded before they are added (float32(x*y)), so that a compiler that
 // fuses the two gives every element of a tile the same bits.
 
-// tileGeneric keeps whole tiles of 2 rows by 4 columns in registers and takes the elements of others one by one.
+// tileGeneric keeps tiles of 1 or 2 rows by 4 columns in registers and takes the elements of narrower ones one by one.
 func tileGeneric(k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, cRow, m, n int, accumulate bool) {
-	if m == 2 && n == 4 {
+	switch {
+	case m == 2 && n == 4:
 		wholeTileGeneric(k, a, aRow, aCol, b, bRow, c, cRow, accumulate)
+		return
+	case m == 1 && n == 4:
+		rowTileGeneric(k, a, aCol, b, bRow, c, accumulate)
 		return
 	}
 	for i := range m {
@@ -39,6 +43,19 @@ func wholeTileGeneric(k int, a []float32, aRow, aCol int, b []float32, bRow int,
 	}
 	storeRow4(c, s00, s01, s02, s03, accumulate)
 	storeRow4(c[cRow:], s10, s11, s12, s13, accumulate)
+}
+
+func rowTileGeneric(k int, a []float32, aCol int, b []float32, bRow int, c []float32, accumulate bool) {
+	var s0, s1, s2, s3 float32
+	for t := range k {
+		x := a[t*aCol]
+		y := b[t*bRow : t*bRow+4 : t*bRow+4]
+		s0 += float32(x * y[0])
+		s1 += float32(x * y[1])
+		s2 += float32(x * y[2])
+		s3 += float32(x * y[3])
+	}
+	storeRow4(c, s0, s1, s2, s3, accumulate)
 }
 
 func storeRow4(c []float32, s0, s1, s2, s3 float32, accumulate bool) {

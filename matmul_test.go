@@ -110,7 +110,7 @@ func TestProductsOfEverySmallSize(t *testing.T) {
 			checkProduct(t, rng, size, x, y, matmul, false)
 			checkProduct(t, rng, x, size, y, serialMatmulAdd, true)
 			checkProduct(t, rng, x, y, size, serialMatmul, false)
-			checkProduct(t, rng, size, size, size, matmulAdd, true)
+			checkProduct(t, rng, size, size, rng.IntN(20), matmulAdd, true)
 		}
 	})
 }
@@ -119,10 +119,8 @@ func TestProductsAcrossBlocks(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		for _, s := range [][3]int{{3, 2*depthBlock + 5, 67}, {1, 40, 2*columnBlock + 33}, {inPlaceRows + 1, depthBlock + 1, 70}} {
-			for range 4 {
-				checkProduct(t, rng, s[0], s[1], s[2], matmul, false)
-				checkProduct(t, rng, s[0], s[1], s[2], matmulAdd, true)
-			}
+			checkProduct(t, rng, s[0], s[1], s[2], matmul, false)
+			checkProduct(t, rng, s[0], s[1], s[2], matmulAdd, true)
 		}
 	})
 }
@@ -144,11 +142,9 @@ func TestBitsDependOnOneRowAndOneColumnOnly(t *testing.T) {
 				requireSameBits(t, want.data, got.data)
 				transposed := rowMajor(make([]float32, M*N), N, M)
 				matmul(transposed.T(), a, b)
-				for j := range N {
-					for i := range M {
-						require.Equal(t, *want.at(i, j), *transposed.at(j, i))
-					}
-				}
+				clear(got.data)
+				copyElements(got, transposed.T())
+				requireSameBits(t, want.data, got.data)
 			})
 		}
 		for _, layout := range []int{layoutGap, layoutTransposed, layoutSparse} {

@@ -78,3 +78,22 @@ block:
 done:
 	VZEROUPPER
 	RET
+
+// func copyTileAVX2(dst, src []float32, stride, k int)
+TEXT ·copyTileAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), DI
+	MOVQ src_base+24(FP), SI
+	MOVQ stride+48(FP), DX
+	MOVQ k+56(FP), CX
+
+loop:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	LEAQ    (SI)(DX*4), SI
+	ADDQ    $64, DI
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET

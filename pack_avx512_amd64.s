@@ -117,3 +117,22 @@ whole:
 done:
 	VZEROUPPER
 	RET
+
+// func copyTileAVX512(dst, src []float32, stride, k int)
+TEXT ·copyTileAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), DI
+	MOVQ src_base+24(FP), SI
+	MOVQ stride+48(FP), DX
+	MOVQ k+56(FP), CX
+
+loop:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	LEAQ    (SI)(DX*4), SI
+	ADDQ    $128, DI
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET

@@ -120,7 +120,6 @@ func (t *team) join() {
 		if failure == nil {
 			failure = h.failure
 		}
-		h.failure = nil
 	}
 	t.arg, t.span = nil, nil
 	t.busy.Store(false)

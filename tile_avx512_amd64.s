@@ -58,6 +58,18 @@ label:                        \
 
 // func tileAVX512(k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, cRow, m, n int, accumulate bool)
 TEXT ·tileAVX512(SB), NOSPLIT, $0-129
+	// Fetch the tile of c while the chains are computed.
+	MOVQ c_base+80(FP), AX
+	MOVQ cRow+104(FP), R8
+	MOVQ m+112(FP), DI
+
+fetch:
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	LEAQ       (AX)(R8*4), AX
+	DECQ       DI
+	JNZ        fetch
+
 	MOVQ k+0(FP), CX
 	MOVQ a_base+8(FP), AX
 	MOVQ aRow+32(FP), R8

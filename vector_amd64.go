@@ -4,6 +4,19 @@ package main
 
 import "math"
 
+// The vector kernels compute exp(x) by x = n·ln2 + r with |r| <= ln2/2, exp(r) by its Taylor polynomial of degree 7, whose remainder
+// is below 2^-27, and 2^n in two factors, so that a result below the normal range is rounded, not lost.
+const (
+	expLowest  = -105 // exp of it rounds to 0
+	expHighest = 89   // exp of it overflows to +Inf
+	log2e      = math.Log2E
+	ln2High    = 0.693359375 // 9 bits of ln 2: n·ln2High is exact
+	ln2Low     = math.Ln2 - ln2High
+
+	expC2, expC3, expC4 = 1.0 / 2, 1.0 / 6, 1.0 / 24
+	expC5, expC6, expC7 = 1.0 / 120, 1.0 / 720, 1.0 / 5040
+)
+
 // vectorConstants holds each constant of the vector kernels as a whole vector, in the order that vector_amd64.h names.
 var vectorConstants = func() (rows [19][16]float32) {
 	for i, c := range [len(rows)]float32{

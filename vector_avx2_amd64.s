@@ -54,3 +54,4 @@
 #define H1 X1
 
 #include "vector_amd64.h"
+#include "vector_sums_amd64.h"

@@ -60,3 +60,4 @@
 #define H1 Y1
 
 #include "vector_amd64.h"
+#include "vector_sums_amd64.h"

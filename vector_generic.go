@@ -9,43 +9,18 @@ var portableVectors = vectorKernel{
 	geluForwardGeneric, geluBackwardGeneric, normalizeRowGeneric, adamUpdateGeneric,
 }
 
-// expOne returns exp(x): x = n·ln2 + r with |r| <= ln2/2, exp(r) by its Taylor polynomial of degree 7, whose remainder is below
-// 2^-27, and 2^n in two factors, so that a result below the normal range is rounded, not lost.
-func expOne(x float32) float32 {
-	if x != x {
-		return x
-	}
-	x = min(max(x, expLowest), expHighest)
-	n := float32(x*log2e+roundMagic) - roundMagic
-	r := x - float32(n*ln2High) - float32(n*ln2Low)
-	p := 1 + r*(1+r*(expC2+r*(expC3+r*(expC4+r*(expC5+r*(expC6+r*expC7))))))
-	half := int32(n) >> 1
-	return p * powerOfTwo(half) * powerOfTwo(int32(n)-half)
-}
-
 const (
-	expLowest  = -105    // exp of it rounds to 0
-	expHighest = 89      // exp of it overflows to +Inf
-	roundMagic = 3 << 22 // adding it leaves no room for a fraction: the sum is rounded to an integer
-	log2e      = math.Log2E
-	ln2High    = 0.693359375 // 9 bits of ln 2: n·ln2High is exact
-	ln2Low     = math.Ln2 - ln2High
-
-	expC2, expC3, expC4 = 1.0 / 2, 1.0 / 6, 1.0 / 24
-	expC5, expC6, expC7 = 1.0 / 120, 1.0 / 720, 1.0 / 5040
-
 	geluScale = 0.7978845608028654 // sqrt(2/pi)
 	geluCubic = 0.044715
 	geluLimit = 10 // beyond it gelu' is 0 or 1 in float32, and its factors leave the range
 )
 
-// powerOfTwo returns 2^n for n in -126..127.
-func powerOfTwo(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
 
 func expSumGeneric(dst, x []float32, shift float32) float64 {
 	s := 0.0
 	for i, v := range x {
-		dst[i] = expOne(v - shift)
+		dst[i] = exp32(v - shift)
 		s += float64(dst[i])
 	}
 	return s
@@ -98,7 +73,7 @@ func addGeneric(y, x []float32) {
 // geluForwardGeneric uses (1 + tanh u)/2 = 1/(1 + exp(-2u)), which loses no digits where tanh is near -1.
 func geluForwardGeneric(y, x []float32) {
 	for i, v := range x {
-		y[i] = v / (1 + expOne(-2*geluScale*(v+geluCubic*v*v*v)))
+		y[i] = v / (1 + exp32(-2*geluScale*(v+geluCubic*v*v*v)))
 	}
 }
 
@@ -106,7 +81,7 @@ func geluForwardGeneric(y, x []float32) {
 func geluBackwardGeneric(dx, x, dy []float32) {
 	for i, v := range x {
 		v = min(max(v, -geluLimit), geluLimit)
-		e := expOne(-2 * geluScale * (v + geluCubic*v*v*v))
+		e := exp32(-2 * geluScale * (v + geluCubic*v*v*v))
 		s := 1 / (1 + e)
 		dx[i] = dy[i] * (s + v*s*(e*s)*(2*geluScale)*(1+3*geluCubic*v*v))
 	}

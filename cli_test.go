@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// forbiddenInput fails the test that reads it.
+type forbiddenInput struct{ t *testing.T }
+
+func (f forbiddenInput) Read([]byte) (int, error) {
+	f.t.Error("standard input was read")
+	return 0, io.EOF
+}
+
+// gogpt carries out a command line that must not read standard input.
+func gogpt(t *testing.T, args ...string) (code int, out, err string) {
+	return gogptReading(t, forbiddenInput{t}, args...)
+}
+
+func gogptReading(_ *testing.T, in io.Reader, args ...string) (code int, out, err string) {
+	before := threads()
+	defer setThreads(before)
+	var outBuf, errBuf bytes.Buffer
+	code = run(args, in, &outBuf, &errBuf)
+	return code, outBuf.String(), errBuf.String()
+}
+
+// tiny is a command line that trains a tiny model for one epoch; later flags win.
+func tiny(flags ...string) []string {
+	return append([]string{"--no-interactive", "--layers=1", "--dim=16", "--heads=2", "--hidden=16", "--context=32", "--vocab-size=300",
+		"--pretrain-epochs=1", "--finetune-epochs=0"}, flags...)
+}
+
+// textFile writes a file into a folder of the test.
+func textFile(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+func TestAWrongCommandLineIsOneLineThatNamesTheFlagAndItsValue(t *testing.T) {
+	for line, want := range map[string]string{
+		"--learning-rate=1":                "unknown flag --learning-rate",
+		"--patiense=3":                     "unknown flag --patiense, did you mean --patience?",
+		"train --quik":                     "did you mean --quick?",
+		"trian --quick":                    `unknown command "trian", did you mean train?`,
+		"frobnicate":                       `unknown command "frobnicate" (`,
+		"--lr=0":                           "--lr=0: takes a finite number above 0",
+		"--lr=NaN":                         "--lr=NaN: takes a finite number above 0",
+		"--lr=Inf":                         "--lr=+Inf: takes a finite number above 0",
+		"--lr=fast":                        "--lr=fast: takes a number",
+		"--lr":                             "--lr: needs a value",
+		"--accum=0":                        "--accum=0: takes whole numbers of at least 1",
+		"--accum=1,x":                      "--accum=1,x: takes whole numbers of at least 1",
+		"--finetune-accum=":                "--finetune-accum=: takes whole numbers",
+		"--heads=3":                        "--heads=3: takes a divisor of --dim=256",
+		"--layers=1.5":                     "--layers=1.5: takes a whole number",
+		"--seed=-1":                        "--seed=-1: takes a whole number",
+		"--quick stray":                    `unexpected argument "stray"`,
+		"--quick=maybe":                    "--quick=maybe: takes true or false",
+		"--val-fraction=1":                 "--val-fraction=1: takes a number from 0",
+		"--freeze-attn --unfreeze=layered": "--unfreeze=layered: takes neither --freeze-attn",
+		"--attn-backward=wrong":            "--attn-backward=wrong: takes exact, straight-through or stop-gradient",
+		"--min-lr=-1":                      "--min-lr=-1: takes a finite number of at least 0",
+		"--lr=1e-5 --min-lr=1e-4":          "--min-lr=0.0001: takes a number from 0 to --lr=1e-05",
+		"--vocab-size=100":                 "--vocab-size=100: takes at least 259",
+		"--tokenizer=words":                "--tokenizer=words: takes bpe or char",
+		"eval --model=m":                   "--data=FILE is needed",
+		"eval --data=d":                    "--model=FILE is needed",
+		"tokenize --text=x":                "takes either --model=FILE or --vocab=FILE with --merges=FILE",
+		"tokenize --vocab=x --text=y":      "takes either --model=FILE or",
+		"gradcheck --attn-backward=x":      "--attn-backward=x: takes all, exact",
+		"bench --case=giant":               "--case=giant: takes tiny",
+		"version --verbose":                "unknown flag --verbose",
+	} {
+		code, out, err := gogpt(t, strings.Fields(line)...)
+		require.Equal(t, exitUsage, code, line)
+		require.Contains(t, err, want, line)
+		require.Empty(t, out, line)
+		require.Equal(t, 1, strings.Count(err, "\n"), "one line: %q", err)
+		require.True(t, strings.HasPrefix(err, "gogpt: "), err)
+	}
+}
+
+func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
+	folder := t.TempDir()
+	model := textFile(t, "m.safetensors", "not a model")
+	for want, args := range map[string][]string{
+		"no such file":                 tiny("--pretrain-data=missing.json"),
+		"holds no text":                tiny("--pretrain-data=" + textFile(t, "empty.json", "[]")),
+		"a folder without .json":       tiny("--pretrain-data=" + folder),
+		"invalid UTF-8 at byte 3":      tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
+		"row 2: ":                      tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
+		"pairs and nothing else":       tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
+		"leaves nothing to train on":   tiny("--val-fraction=0.5", "--pretrain-data="+textFile(t, "one.json", `["a"]`)),
+		"m.safetensors: ":              {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},
+		"is a folder, not a file":      tiny("--save=" + folder),
+		"cannot write into folder":     tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
+		"run.jsonl: not a directory":   tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
+		"final.safetensors: not a dir": tiny("--checkpoint-dir=" + model),
+		"missing.safetensors: no such": {"gradcheck", "--golden=missing.safetensors"},
+	} {
+		code, out, err := gogpt(t, args...)
+		require.Equal(t, exitError, code, want)
+		require.Contains(t, err, want)
+		require.Empty(t, out, "found before anything is trained")
+		require.Equal(t, 1, strings.Count(err, "\n"), "one line: %q", err)
+	}
+}
+
+func TestHelpListsEveryCommandAndTheirFlags(t *testing.T) {
+	for _, word := range []string{"help", "-h", "--help"} {
+		code, out, err := gogpt(t, word)
+		require.Equal(t, exitOK, code)
+		require.Empty(t, err)
+		for _, cmd := range commands() {
+			require.Contains(t, out, "  "+cmd.name+" ")
+			require.Contains(t, out, cmd.purpose)
+		}
+	}
+	for _, cmd := range commands() {
+		code, out, err := gogpt(t, cmd.name, "-h")
+		require.Equal(t, exitOK, code, cmd.name)
+		require.Empty(t, err)
+		require.Contains(t, out, "usage: gogpt "+cmd.name)
+	}
+}
+
+func TestTheNearestNameIsSuggestedOnlyWhenItIsNear(t *testing.T) {
+	require.Equal(t, 0, editDistance("gpt", "gpt"))
+	require.Equal(t, 3, editDistance("kitten", "sitting"))
+	require.Equal(t, 3, editDistance("", "abc"))
+	require.Equal(t, editDistance("layers", "player"), editDistance("player", "layers"))
+	require.Equal(t, ", did you mean --dim?", didYouMean("din", []string{"dim", "lr"}, "--"))
+	require.Empty(t, didYouMean("completely", []string{"dim", "lr"}, "--"))
+}
+
+func TestOnlyATerminalIsATerminal(t *testing.T) {
+	require.False(t, isTerminal(new(bytes.Buffer)))
+	file, err := os.Open(textFile(t, "f", ""))
+	require.NoError(t, err)
+	defer file.Close()
+	require.False(t, isTerminal(file))
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// onlyJSON reads the one JSON value that out must hold.
+func onlyJSON(t *testing.T, out string, value any) {
+	dec := json.NewDecoder(strings.NewReader(out))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(value), out)
+	_, err := dec.Token()
+	require.ErrorIs(t, err, io.EOF, "one value and nothing else: %s", out)
+}
+
+func TestEvalMeasuresASavedModel(t *testing.T) {
+	_, _, model := savedModel(t)
+	data := textFile(t, "d.json", `["ab", {"user":"a?","assistant":"b"}]`)
+	code, out, err := gogpt(t, "eval", "--model="+model, "--data="+data, "--json")
+	require.Equal(t, exitOK, code, err)
+	var r evalResult
+	onlyJSON(t, out, &r)
+	require.Equal(t, 3+2, r.Tokens)
+	require.NotNil(t, r.ExactMatch)
+	code, again, _ := gogpt(t, "eval", "--model="+model, "--data="+data, "--json", "--threads=2")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, out, again)
+	code, out, _ = gogpt(t, "eval", "--model="+model, "--data="+data)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, fmt.Sprintf("loss %.4f", float64(r.AvgLoss)))
+	require.Contains(t, out, "of 1\n")
+}
+
+func TestEvalAnswersTheLossThatTrainingReported(t *testing.T) {
+	dir := t.TempDir()
+	path, rows := filepath.Join(dir, "m.safetensors"), textFile(t, "rows.json", `["one two", "three", "four five six"]`)
+	events := logLines(t, "--pretrain-data="+rows, "--save="+path, "--val-fraction=0.34", "--batch=8")
+	code, out, err := gogpt(t, "eval", "--model="+path, "--data="+textFile(t, "held.json", heldOutOf(t, rows)), "--json")
+	require.Equal(t, exitOK, code, err)
+	var r evalResult
+	onlyJSON(t, out, &r)
+	require.InDelta(t, events[1]["val_loss"], float64(r.AvgLoss), 1e-12)
+}
+
+// heldOutOf is the JSON of the rows that --val-fraction=0.34 holds out of a file.
+func heldOutOf(t *testing.T, rows string) string {
+	c, err := loadCorpusPath(rows)
+	require.NoError(t, err)
+	_, held, err := splitCorpus(c, 0.34, defaultConfig().Seed)
+	require.NoError(t, err)
+	text, err := json.Marshal(held.Rows)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestTokenizeShowsIdsAndPieces(t *testing.T) {
+	_, tok, model := savedModel(t)
+	for _, text := range []string{"hi 你", "", " ", "<|user|>"} {
+		code, out, err := gogpt(t, "tokenize", "--model="+model, "--text="+text, "--json")
+		require.Equal(t, exitOK, code, err)
+		var r tokenizeResult
+		onlyJSON(t, out, &r)
+		require.Equal(t, text, tok.decode(r.IDs))
+		require.Equal(t, len(r.IDs), len(r.Pieces))
+		require.NotContains(t, r.IDs, tok.user, "text is only text")
+	}
+	code, out, _ := gogptReading(t, strings.NewReader("ab"), "tokenize", "--model="+model)
+	require.Equal(t, exitOK, code)
+	require.Equal(t, []string{`"a"`, `"b"`}, []string{strings.Fields(out)[1], strings.Fields(out)[3]})
+	code, _, errText := gogptReading(t, iotest.ErrReader(io.ErrClosedPipe), "tokenize", "--model="+model)
+	require.Equal(t, exitError, code)
+	require.Contains(t, errText, "standard input: ")
+}
+
+func TestTokenizeShowsWhichTokensOfAPairCount(t *testing.T) {
+	_, tok, model := savedModel(t)
+	code, out, err := gogpt(t, "tokenize", "--model="+model, `--text={"user":"a?","assistant":"b"}`, "--mask", "--json")
+	require.Equal(t, exitOK, code, err)
+	var r tokenizeResult
+	onlyJSON(t, out, &r)
+	require.Equal(t, []bool{false, false, false, false, true, true}, r.Mask)
+	require.Equal(t, []string{userTurn, "a", "?", assistantTurn, "b", endOfText}, r.Pieces)
+	require.Equal(t, chatExample(tok, []pair{{"a?", "b"}}, false).tokens, r.IDs)
+	code, out, _ = gogpt(t, "tokenize", "--model="+model, `--text={"user":"a?","assistant":"b"}`, "--mask")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, 2, strings.Count(out, "  counts\n"))
+	for _, text := range []string{"", "hi", `{"user":"a?"}`, `{"user":"a?","assistant":"b","system":"c"}`} {
+		code, _, err := gogpt(t, "tokenize", "--model="+model, "--text="+text, "--mask")
+		require.Equal(t, exitUsage, code, text)
+		require.Contains(t, err, "--mask: ")
+	}
+}
+
+func TestTokenizeReadsTheFilesOfGPT2(t *testing.T) {
+	tok, err := trainBPE([]string{"abab"}, minVocabSize+1)
+	require.NoError(t, err)
+	encoder, merges := gpt2Files(tok, tok.vocabStrings())
+	vocab, bpe := textFile(t, "encoder.json", string(encoder)), textFile(t, "vocab.bpe", string(merges))
+	code, out, errText := gogpt(t, "tokenize", "--vocab="+vocab, "--merges="+bpe, "--text=abc", "--json")
+	require.Equal(t, exitOK, code, errText)
+	var r tokenizeResult
+	onlyJSON(t, out, &r)
+	require.Equal(t, []string{"ab", "c"}, r.Pieces)
+	for _, files := range [][2]string{{vocab, "missing"}, {"missing", bpe}, {bpe, vocab}} {
+		code, _, err := gogpt(t, "tokenize", "--vocab="+files[0], "--merges="+files[1], "--text=ab")
+		require.Equal(t, exitError, code)
+		require.True(t, strings.Contains(err, "missing: ") || strings.Contains(err, bpe), err)
+	}
+}
+
+func TestVersionNamesTheKernel(t *testing.T) {
+	code, out, _ := gogpt(t, "version")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, fmt.Sprintf("gogpt %s, %s %s/%s, kernel %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, kernelName()), out)
+}
+
+func TestGradcheckPrintsARowATensorAndMode(t *testing.T) {
+	sizes := append(smallData(t), "--layers=1", "--dim=4", "--heads=2", "--hidden=4", "--context=8", "--vocab-size=259")
+	code, out, err := gogpt(t, append([]string{"gradcheck", "--json"}, sizes...)...)
+	require.Equal(t, exitOK, code, err)
+	var r struct {
+		Rows []map[string]any `json:"rows"`
+		OK   bool             `json:"ok"`
+	}
+	onlyJSON(t, out, &r)
+	require.True(t, r.OK)
+	modes := map[string]int{}
+	for _, row := range r.Rows {
+		modes[row["mode"].(string)]++
+		require.Equal(t, true, row["ok"], "%v", row)
+		require.Subset(t, slices.Collect(maps.Keys(row)), []string{"tensor", "mode", "rel_err", "cosine", "ok"})
+	}
+	require.Len(t, modes, 3)
+	require.Equal(t, modes["exact"], modes["stop-gradient"])
+	require.Equal(t, modes["exact"], modes["straight-through"])
+
+	code, out, _ = gogpt(t, append([]string{"gradcheck", "--attn-backward=stop-gradient"}, sizes...)...)
+	require.Equal(t, exitOK, code)
+	require.NotContains(t, out, "straight-through  ")
+	require.Contains(t, out, "stop-gradient    h.0.attn.c_attn.weight[q]")
+}
+
+func TestAFailedCheckExitsWithOne(t *testing.T) {
+	c := &console{out: io.Discard}
+	require.NoError(t, printGradRows(c, []gradRow{{OK: true}}, false))
+	require.ErrorIs(t, printGradRows(c, []gradRow{{OK: true}, {}}, false), errChecksFailed)
+	require.ErrorIs(t, printGradRows(c, []gradRow{{}}, true), errChecksFailed)
+}

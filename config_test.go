@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultsAreTheStableConfiguration(t *testing.T) {
+	c := defaultConfig()
+	require.NoError(t, c.validate())
+	require.Equal(t, ModelConfig{Layers: 2, Heads: 8, Dim: 256, Hidden: 512, Context: 128, Vocab: 2048}, c.Model)
+	require.Equal(t, PhaseConfig{Epochs: 500, LR: 1e-4, MinLR: -1, Patience: 30, Accum: []int{1}}, c.Pretrain)
+	require.Equal(t, PhaseConfig{Epochs: 500, LR: 5e-5, MinLR: -1, Patience: 30, Accum: []int{1, 2, 4}}, c.Finetune)
+	require.Equal(t, 1.0, c.Clip)
+	require.Equal(t, 1, c.Batch)
+	require.Equal(t, 0.999, c.Beta2)
+	require.Equal(t, ExactBackward, c.Backward)
+	require.Zero(t, c.Dropout+c.Smoothing+c.WeightDecay+c.ValFraction)
+	require.Equal(t, 0.01, minDelta)
+}
+
+func TestQuickLeavesWhatWasGiven(t *testing.T) {
+	c := defaultConfig()
+	c.applyQuick(func(string) bool { return false })
+	require.Equal(t, PhaseConfig{Epochs: 30, LR: 1e-4, MinLR: -1, Patience: 10, Accum: []int{1}}, c.Pretrain)
+	require.Zero(t, c.Finetune.Epochs)
+
+	c = defaultConfig()
+	c.applyQuick(func(string) bool { return true })
+	require.Equal(t, defaultConfig(), c)
+}
+
+func TestTheCosineEndsAtOnePercentUnlessToldOtherwise(t *testing.T) {
+	require.InDelta(t, 1e-6, (&PhaseConfig{LR: 1e-4, MinLR: -1}).minLR(), 1e-18)
+	require.Zero(t, (&PhaseConfig{LR: 1e-4, MinLR: 0}).minLR())
+	require.Equal(t, 5e-5, (&PhaseConfig{LR: 1e-4, MinLR: 5e-5}).minLR())
+}
+
+func TestEveryRangeIsChecked(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for flag, breaks := range map[string][]func(*Config){
+		"layers":             {func(c *Config) { c.Model.Layers = 0 }},
+		"heads":              {func(c *Config) { c.Model.Heads = 0 }, func(c *Config) { c.Model.Heads = 3 }},
+		"dim":                {func(c *Config) { c.Model.Dim = -8 }},
+		"hidden":             {func(c *Config) { c.Model.Hidden = 0 }},
+		"context":            {func(c *Config) { c.Model.Context = 0 }},
+		"vocab-size":         {func(c *Config) { c.Model.Vocab = 258 }},
+		"batch":              {func(c *Config) { c.Batch = 0 }},
+		"threads":            {func(c *Config) { c.Threads = 0 }},
+		"pretrain-epochs":    {func(c *Config) { c.Pretrain.Epochs = -1 }},
+		"lr":                 {func(c *Config) { c.Pretrain.LR = 0 }, func(c *Config) { c.Pretrain.LR = nan }, func(c *Config) { c.Pretrain.LR = inf }},
+		"patience":           {func(c *Config) { c.Pretrain.Patience = -1 }},
+		"accum":              {func(c *Config) { c.Pretrain.Accum = []int{1, 0} }},
+		"restarts":           {func(c *Config) { c.Pretrain.Restarts = -1 }},
+		"finetune-epochs":    {func(c *Config) { c.Finetune.Epochs = -1 }},
+		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }},
+		"finetune-patience":  {func(c *Config) { c.Finetune.Patience = -1 }},
+		"finetune-accum":     {func(c *Config) { c.Finetune.Accum = []int{-4} }},
+		"finetune-restarts":  {func(c *Config) { c.Finetune.Restarts = -1 }},
+		"min-lr":             {func(c *Config) { c.Pretrain.MinLR = 1 }, func(c *Config) { c.Pretrain.MinLR = nan }},
+		"clip":               {func(c *Config) { c.Clip = -1 }, func(c *Config) { c.Clip = nan }, func(c *Config) { c.Clip = inf }},
+		"weight-decay":       {func(c *Config) { c.WeightDecay = -1 }, func(c *Config) { c.WeightDecay = inf }},
+		"beta2":              {func(c *Config) { c.Beta2 = 1 }, func(c *Config) { c.Beta2 = nan }},
+		"label-smoothing":    {func(c *Config) { c.Smoothing = 1 }},
+		"dropout":            {func(c *Config) { c.Dropout = 1 }, func(c *Config) { c.Dropout = -0.1 }},
+		"val-fraction":       {func(c *Config) { c.ValFraction = 1 }, func(c *Config) { c.ValFraction = nan }},
+		"warmup-steps":       {func(c *Config) { c.Warmup = -1 }},
+		"max-steps":          {func(c *Config) { c.MaxSteps = -1 }},
+		"freeze-attn-epochs": {func(c *Config) { c.FreezeAttnEpochs = -1 }, func(c *Config) { c.FreezeAttn, c.FreezeAttnEpochs = true, 1 }},
+		"unfreeze":           {func(c *Config) { c.Unfreeze = "all" }, func(c *Config) { c.Unfreeze, c.FreezeAttn = unfreezeLayered, true }},
+		"tokenizer":          {func(c *Config) { c.Tokenizer = "words" }},
+	} {
+		for i, spoil := range breaks {
+			c := defaultConfig()
+			spoil(&c)
+			var bad *flagError
+			require.True(t, errors.As(c.validate(), &bad), "%s %d", flag, i)
+			require.Equal(t, flag, bad.flag)
+			require.Contains(t, bad.Error(), "--"+flag+"=")
+			require.NotEmpty(t, bad.takes)
+		}
+	}
+}
+
+func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
+	c := defaultConfig()
+	c.Pretrain = PhaseConfig{LR: 1e-300, Accum: []int{1}}
+	c.Finetune = c.Pretrain
+	c.Clip, c.Beta2 = 0, 0
+	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
+	require.NoError(t, c.validate())
+	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.999
+	require.NoError(t, c.validate())
+}
+
+func TestShapeIsReadFromAConfigJSON(t *testing.T) {
+	m, err := parseModelConfig(`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300,"n_inner":null,"model_type":"gpt2"}`)
+	require.NoError(t, err)
+	require.Equal(t, ModelConfig{Layers: 2, Heads: 2, Dim: 8, Hidden: 32, Context: 16, Vocab: 300}, m)
+	for text, want := range map[string]string{
+		`{`:  "config: ",
+		`{}`: "n_layer",
+		`{"n_layer":2,"n_head":3,"n_embd":8,"n_positions":16,"vocab_size":300}`:              "n_head 3 does not divide n_embd 8",
+		`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":99999999}`:         "vocab_size",
+		`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":-1,"vocab_size":300}`:              "n_positions",
+		`{"n_layer":"two","n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300}`:          "n_layer",
+		`{"n_layer":2,"n_head":2,"n_embd":8,"n_inner":-4,"n_positions":16,"vocab_size":300}`: "n_inner",
+	} {
+		_, err := parseModelConfig(text)
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func TestAttentionBackwardIsNamedByItsFlag(t *testing.T) {
+	for _, mode := range []AttentionBackward{ExactBackward, StraightThrough, StopGradient} {
+		var read AttentionBackward
+		require.NoError(t, read.Set(mode.String()))
+		require.Equal(t, mode, read)
+	}
+	var mode AttentionBackward
+	require.Error(t, mode.Set("approximate"))
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// What every command shares: its streams, its errors, and how its flags are read.
+
+// console is where a command reads and writes.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// usageError is a wrong command line; it exits with 2.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// interrupted is a run that a signal ended in good order.
+type interrupted struct {
+	signal string
+	code   int
+}
+
+func (e *interrupted) Error() string { return "interrupted by " + e.signal }
+
+// isTerminal tells a terminal from a file or a pipe.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// printJSON writes one JSON value and a newline.
+func printJSON(out io.Writer, value any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(value)
+}
+
+func required(flag, value string) error {
+	if value == "" {
+		return usagef("--%s=FILE is needed", flag)
+	}
+	return nil
+}
+
+// The ways in which Go's flag package words its errors.
+var (
+	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	badValue    = regexp.MustCompile(`(?s)^invalid (?:boolean )?value "(.*)" for (?:flag )?-([^:]+): (.*)$`)
+	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+)
+
+// parseFlags reads the flags of a command. Help goes to c.out; errors name the flag, its value and what it takes.
+func parseFlags(c *console, fs *flag.FlagSet, args []string) error {
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(c.out, "usage: gogpt %s [flags]\n", fs.Name())
+		fs.SetOutput(c.out)
+		fs.PrintDefaults()
+		return err
+	}
+	if err != nil {
+		return usagef("%s", explainFlag(fs, err.Error()))
+	}
+	if fs.NArg() > 0 {
+		return usagef("unexpected argument %q: flags are written --name=value", fs.Arg(0))
+	}
+	return nil
+}
+
+// explainFlag rewords an error of the flag package.
+func explainFlag(fs *flag.FlagSet, message string) string {
+	if m := unknownFlag.FindStringSubmatch(message); m != nil {
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		return fmt.Sprintf("unknown flag --%s%s", m[1], didYouMean(m[1], names, "--"))
+	}
+	if m := noValue.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("--%s: needs a value, --%s=%s", m[1], m[1], takes(fs, m[1]))
+	}
+	if m := badValue.FindStringSubmatch(message); m != nil {
+		if why, ok := strings.CutPrefix(m[3], "takes "); ok {
+			return fmt.Sprintf("--%s=%s: takes %s", m[2], m[1], why)
+		}
+		return fmt.Sprintf("--%s=%s: takes %s", m[2], m[1], takes(fs, m[2]))
+	}
+	return message
+}
+
+// takes names the kind of value of a flag.
+func takes(fs *flag.FlagSet, name string) string {
+	f := fs.Lookup(name)
+	if f == nil {
+		return "VALUE"
+	}
+	kind, _ := flag.UnquoteUsage(f)
+	switch kind {
+	case "int", "uint":
+		return "a whole number"
+	case "float":
+		return "a number"
+	case "":
+		return "true or false"
+	}
+	return kind
+}
+
+// didYouMean suggests the nearest of the names, if one is near.
+func didYouMean(word string, names []string, prefix string) string {
+	best, distance := "", 1+max(2, len(word)/3)
+	for _, name := range names {
+		if d := editDistance(word, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %s%s?", prefix, best)
+}
+
+// editDistance is the Levenshtein distance in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

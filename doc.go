@@ -1,0 +1,114 @@
+// GoGPT trains a GPT-2-style language model from nothing, with the standard library only. Every forward pass stands above
+// its hand-written backward pass, and every backward pass is checked against differences of a plain float64 reference.
+//
+// # Legend
+//
+//	B  sequences of a batch, packed one after another     b
+//	T  tokens of a batch, or of one sequence              t
+//	C  channels of the residual stream                    c
+//	V  tokens of the vocabulary                           v
+//	H  channels inside the feed-forward                   h
+//	L  blocks of the model                                l
+//	M, N, K  extents of a product [M, K]·[K, N]           m, n, k
+//
+// Capitals are extents, the letters beside them indices. Slices are row-major float32, their shape in a comment: [T, C].
+// The gradient of the loss by q is dq. Losses are in nats a token; perplexity is exp of their mean.
+//
+// # The map
+//
+// A file uses files of lower floors, and on its own floor those above it in this list. A twin for some machines
+// (x_amd64.go, x_other.go) stands with x.go unless it has a line of its own. TestUsesPointDownward reads this list.
+//
+//	0 ground
+//	  doc.go             legend and map
+//	  config.go          sizes and hyperparameters, each default once
+//
+//	1 numerics
+//	  kernel.go          what a kernel is
+//	  matmul_generic.go  the tile of a product in portable Go
+//	  vector_generic.go  element-wise work in portable Go
+//	  cpu_amd64.go       what the processor can do
+//	  vector_amd64.go    element-wise work in AVX2 and AVX-512
+//	  kernel_amd64.go    the kernels of this processor
+//	  vector.go          element-wise work: exp, GELU, sums, Adam
+//	  team.go            threads
+//	  matrix.go          views of rows and columns
+//	  matmul.go          products
+//	  peak.go            the processor's floating-point peak
+//	  rng.go             every use of the seed
+//	  ops.go             softmax, moments, sums over threads
+//	  dropout.go         masks from a hash
+//
+//	2 learning tools and text
+//	  param.go           a named weight and its gradient, clipping
+//	  adam.go            AdamW
+//	  schedule.go        learning rate, accumulation ramp, freezing
+//	  loss.go            cross-entropy
+//	  pretokenize.go     words of GPT-2's pattern
+//	  bytelevel.go       bytes spelled as printable characters
+//	  minheap.go         a priority queue
+//	  bpe.go             applying and learning merges
+//	  tokenizer.go       text to token ids and back
+//	  vocabtrain.go      a vocabulary from texts
+//	  vocabfiles.go      vocabularies in files
+//	  jsonobject.go      strict JSON
+//	  atomicfile.go      files written whole or not at all
+//	  corpus.go          files to texts and conversations
+//	  dataset.go         texts to samples to batches
+//
+//	3 layers
+//	  cache.go           keys and values of earlier tokens
+//	  embedding.go       token and position
+//	  layernorm.go       LayerNorm
+//	  linear.go          y = x·W + b
+//	  attention.go       causal self-attention and its three backward passes
+//	  feedforward.go     GELU between two linear layers
+//
+//	4 model
+//	  transformer.go     one block
+//	  llm.go             the whole model
+//	  reference.go       the same model in plain float64 loops, forward only
+//
+//	5 around it
+//	  generate.go        the likeliest continuation
+//	  tensor.go          named arrays and their types in files
+//	  tensorheader.go    the header of safetensors
+//	  safetensors.go     weights in files
+//	  checkpoint.go      model and tokenizer in one file
+//
+//	6 training
+//	  earlystop.go       when to stop
+//	  record.go          the lines of a log
+//	  health.go          the verdict on a phase
+//	  phase.go           what a phase learns from, what an epoch adds up to
+//	  monitor.go         table and log of a run
+//	  eval.go            loss of data that is not learned from
+//	  train.go           the training loop
+//	  gradrule.go        what each attention backward assumes
+//	  gradcheck.go       gradients against differences
+//	  golden.go          gradients against PyTorch
+//
+//	7 face
+//	  console.go         streams, errors and flags of every command
+//	  flags.go           the flags of training
+//	  repository.go      the data inside the program
+//	  session.go         a run from data to saved model
+//	  chat.go            the conversation after training
+//	  traincommand.go    train
+//	  commands.go        eval, tokenize, gradcheck, version
+//	  bench.go           the speed of a step
+//	  cli.go             command line and exit codes
+//	  main.go            the only exit
+//
+// # Reading order
+//
+// Start with reference.go, the forward pass of the whole model on one page. Then loss.go; the layers linear.go, layernorm.go,
+// feedforward.go, attention.go, each with its backward pass; transformer.go and llm.go; adam.go, schedule.go and train.go.
+// The text side is tokenizer.go, bpe.go, dataset.go. What makes it fast, matmul.go and below, comes last or never.
+//
+// # Numbers and proofs
+//
+// Every default and limit of the command line stands in config.go. The proofs are the tests beside the files: gradcheck.go
+// and its tests hold every backward pass against differences, golden.go against PyTorch, matmul_test.go and vector_test.go
+// every kernel against its portable twin. "gogpt gradcheck" prints the first of these for any size.
+package main

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// onesDropped drops from T rows of ones.
+func onesDropped(d *dropout, T int) []float32 {
+	return d.inPlace(newParam("ones", T, d.C).constant(1).W)
+}
+
+func TestDropoutKeepsItsShareAndTheMean(t *testing.T) {
+	for _, rate := range []float64{0.1, 0.5, 0.9} {
+		d := &dropout{C: 100}
+		d.set(rate, 7)
+		y := onesDropped(d, 1000)
+		zeros := 0
+		for _, v := range y {
+			if v == 0 {
+				zeros++
+			} else {
+				require.InDelta(t, 1/(1-rate), v, 1e-5)
+			}
+		}
+		n := float64(len(y))
+		spread := math.Sqrt(rate * (1 - rate) / n) // standard deviation of the dropped share
+		require.InDelta(t, rate, float64(zeros)/n, 4*spread)
+		require.InDelta(t, 1, sum(y)/n, 4*spread/(1-rate))
+	}
+}
+
+func TestBackwardDropsWhereForwardDid(t *testing.T) {
+	d := &dropout{C: 13}
+	d.set(0.4, 3)
+	mask := onesDropped(d, 9)
+	dy := randomFloats(newRNG(1, checkStream), len(mask))
+	kept := slices.Clone(dy)
+	for i, dx := range d.backward(dy) {
+		require.Equal(t, dy[i]*mask[i], dx)
+	}
+	requireSameBits(t, kept, dy)
+}
+
+func TestMasksFollowFromTheKeyAlone(t *testing.T) {
+	mask := func(n int, key uint64) (y []float32) {
+		withThreads(n, func() {
+			d := &dropout{C: 10}
+			d.set(0.5, key)
+			y = onesDropped(d, 17)
+		})
+		return y
+	}
+	requireSameBits(t, mask(1, 5), mask(1, 5))
+	requireSameBits(t, mask(1, 5), mask(3, 5))
+	require.NotEqual(t, mask(1, 5), mask(1, 6))
+}
+
+// Rows, places of the model and micro-batches must not repeat each other's masks.
+func TestNoTwoRowsShareAMask(t *testing.T) {
+	d := &dropout{C: 64}
+	seen := map[string]bool{}
+	for key := range uint64(5) {
+		d.set(0.5, mix(key))
+		y := onesDropped(d, 20)
+		for row := range 20 {
+			var bits []byte
+			for _, v := range y[row*64 : (row+1)*64] {
+				bits = append(bits, byte(v))
+			}
+			require.False(t, seen[string(bits)])
+			seen[string(bits)] = true
+		}
+	}
+}
+
+func TestNoDropoutChangesNothing(t *testing.T) {
+	d := &dropout{C: 4}
+	d.set(0, 1)
+	x := randomFloats(newRNG(2, checkStream), 8)
+	require.Same(t, &x[0], &d.backward(x)[0])
+	requireSameBits(t, slices.Clone(x), d.inPlace(x))
+}
+
+// lossInFloat64 is the mean loss of the float32 model, summed in float64.
+func lossInFloat64(m *LLM, b *Batch) float64 {
+	loss := m.Loss(b, 0)
+	return loss.mean()
+}
+
+// dropoutSlopes compares, for every tensor, the length of its gradient with the slope of the loss along it, both with
+// dropout by the same key, and returns the largest relative difference.
+func dropoutSlopes(m *LLM, b *Batch, backwardKey uint64) (worst float64) {
+	const rate, key, h = 0.2, 11, 1e-2
+	m.SetDropout(rate, key)
+	clearGrads(m.Params())
+	loss := m.Loss(b, 0)
+	m.SetDropout(rate, backwardKey)
+	m.Backward(1 / float64(loss.targets))
+	m.SetDropout(rate, key)
+	for _, p := range m.Params() {
+		norm := math.Sqrt(sumSquares(p.Grad))
+		base := slices.Clone(p.W)
+		axpy(p.W, float32(h/norm), p.Grad)
+		up := lossInFloat64(m, b)
+		copy(p.W, base)
+		axpy(p.W, float32(-h/norm), p.Grad)
+		slope := (up - lossInFloat64(m, b)) / (2 * h)
+		copy(p.W, base)
+		worst = max(worst, math.Abs(norm-slope)/math.Abs(slope))
+	}
+	return worst
+}
+
+func TestModelGradientsWithDropout(t *testing.T) {
+	m := roughModel(oddConfig, 1)
+	b := randomBatch(oddConfig, newRNG(1, checkStream), 13, 5, 9)
+	require.Less(t, dropoutSlopes(m, b, 11), 5e-3)
+	require.Greater(t, dropoutSlopes(m, b, 12), 0.1, "masks of another key went unnoticed")
+}
+
+func TestEvaluationDropsNothing(t *testing.T) {
+	m := roughModel(oddConfig, 2)
+	samples := randomSamples(oddConfig, newRNG(2, checkStream), 13, 5)
+	want := m.Loss(new(Batch).pack(samples), 0)
+	m.SetDropout(0.5, 1)
+	require.NotEqual(t, want, m.Loss(new(Batch).pack(samples), 0))
+	require.Equal(t, want, (&evaluator{model: m}).loss(samples))
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// parsed reads a command line of training that must be right.
+func parsed(t *testing.T, args ...string) (*Config, *runFlags, map[string]string) {
+	cfg, r, values, err := parseTrain(&console{out: io.Discard}, args)
+	require.NoError(t, err)
+	return cfg, r, values
+}
+
+func TestNoFlagsAreTheDefaults(t *testing.T) {
+	cfg, r, _ := parsed(t)
+	require.Equal(t, defaultConfig(), *cfg)
+	require.False(t, r.noInteractive)
+	require.Empty(t, r.save+r.checkpointDir+r.logJSON)
+}
+
+func TestEachFlagReachesItsPlace(t *testing.T) {
+	cfg, r, _ := parsed(t, "--layers=3", "--heads=4", "--dim=32", "--hidden=64", "--context=16", "--vocab-size=400", "--tokenizer=char",
+		"--pretrain-epochs=7", "--lr=2e-3", "--patience=5", "--accum=2,4", "--restarts=1", "--min-lr=1e-5",
+		"--finetune-epochs=9", "-finetune-lr", "3e-3", "--finetune-patience=6", "--finetune-accum=8", "--finetune-restarts=2",
+		"--batch=2", "--clip=0.5", "--weight-decay=0.1", "--beta2=0.95", "--warmup-steps=10", "--max-steps=11", "--label-smoothing=0.1",
+		"--dropout=0.2", "--attn-backward=stop-gradient", "--unfreeze=layered", "--val-fraction=0.3", "--train-on-all", "--seed=12",
+		"--threads=2", "--pretrain-data=a.txt", "--chat-data=b.json", "--no-interactive", "--save=m", "--checkpoint-dir=d", "--log-json=l")
+	require.Equal(t, Config{
+		Model:    ModelConfig{Layers: 3, Heads: 4, Dim: 32, Hidden: 64, Context: 16, Vocab: 400},
+		Pretrain: PhaseConfig{Epochs: 7, LR: 2e-3, MinLR: 1e-5, Patience: 5, Accum: []int{2, 4}, Restarts: 1},
+		Finetune: PhaseConfig{Epochs: 9, LR: 3e-3, MinLR: -1, Patience: 6, Accum: []int{8}, Restarts: 2},
+		Batch:    2, Clip: 0.5, WeightDecay: 0.1, Beta2: 0.95, Warmup: 10, MaxSteps: 11, Smoothing: 0.1, Dropout: 0.2,
+		Backward: StopGradient, Unfreeze: unfreezeLayered, PretrainData: "a.txt", ChatData: "b.json", Tokenizer: kindChar,
+		ValFraction: 0.3, TrainOnAll: true, Seed: 12, Threads: 2}, *cfg)
+	require.True(t, r.noInteractive)
+	require.Equal(t, []string{"m", "d", "l"}, []string{r.save, r.checkpointDir, r.logJSON})
+
+	cfg, _, _ = parsed(t, "--freeze-attn")
+	require.True(t, cfg.FreezeAttn)
+	cfg, _, _ = parsed(t, "--freeze-attn-epochs=3")
+	require.Equal(t, 3, cfg.FreezeAttnEpochs)
+}
+
+func TestQuickYieldsToFlagsWhateverTheOrder(t *testing.T) {
+	cfg, _, _ := parsed(t, "--quick")
+	require.Equal(t, []int{30, 10, 0}, []int{cfg.Pretrain.Epochs, cfg.Pretrain.Patience, cfg.Finetune.Epochs})
+	given := []string{"--pretrain-epochs=7", "--lr=3e-4", "--patience=0", "--finetune-epochs=2", "--accum=4"}
+	for at := range len(given) + 1 {
+		cfg, _, values := parsed(t, slices.Insert(slices.Clone(given), at, "--quick")...)
+		require.Equal(t, PhaseConfig{Epochs: 7, LR: 3e-4, MinLR: -1, Accum: []int{4}}, cfg.Pretrain)
+		require.Equal(t, 2, cfg.Finetune.Epochs)
+		require.Equal(t, "true", values["quick"])
+	}
+	cfg, _, _ = parsed(t, "--quick", "--pretrain-epochs=500")
+	require.Equal(t, 500, cfg.Pretrain.Epochs, "a default that is given is given")
+}
+
+func TestTheValuesOfARunAreThoseInForce(t *testing.T) {
+	_, _, values := parsed(t, "--quick", "--lr=1e-3", "--accum=1,2")
+	for name, want := range map[string]string{"lr": "0.001", "min-lr": "1e-05", "accum": "1,2", "pretrain-epochs": "30", "finetune-epochs": "0",
+		"attn-backward": "exact", "seed": "1", "tokenizer": "bpe"} {
+		require.Equal(t, want, values[name], name)
+	}
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	trainFlags(fs, new(Config), new(runFlags))
+	fs.VisitAll(func(f *flag.Flag) { require.Contains(t, values, f.Name) })
+}
+
+func TestEveryFlagIsExplained(t *testing.T) {
+	var out bytes.Buffer
+	_, _, _, err := parseTrain(&console{out: &out}, []string{"--help"})
+	require.ErrorIs(t, err, flag.ErrHelp)
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	trainFlags(fs, new(Config), new(runFlags))
+	fs.VisitAll(func(f *flag.Flag) {
+		require.NotEmpty(t, f.Usage)
+		require.Contains(t, out.String(), "  -"+f.Name)
+	})
+}
+
+// FuzzFlags: any command line of training is taken, is a request for help, or is a usage error of one line.
+func FuzzFlags(f *testing.F) {
+	for _, line := range []string{"--quick --lr=1e-3", "-lr NaN", "--accum=1,,2", "--heads=3 x", "--=", "-", "--", "--lr", "--help",
+		"--attn-backward=\n", "--seed=-1", "--min-lr=-0", "--threads=99999999999999999999", "--unfreeze layered --freeze-attn"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		cfg, _, values, err := parseTrain(&console{out: io.Discard}, strings.Fields(line))
+		var usage *usageError
+		var bad *flagError
+		switch {
+		case err == nil:
+			require.NoError(t, cfg.validate())
+			require.NotEmpty(t, values)
+		case errors.Is(err, flag.ErrHelp):
+		default:
+			require.True(t, errors.As(err, &usage) || errors.As(err, &bad), "%v", err)
+			require.NotContains(t, err.Error(), "\n")
+		}
+	})
+}

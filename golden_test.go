@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var goldenFiles, _ = filepath.Glob("testdata/golden/*.safetensors")
+
+func TestGoldenCasesOfPyTorchAgree(t *testing.T) {
+	require.NotEmpty(t, goldenFiles)
+	for _, file := range goldenFiles {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			onEachKernel(t, func(t *testing.T) {
+				g, err := loadGolden(file)
+				require.NoError(t, err)
+				r, err := g.check()
+				require.NoError(t, err)
+				require.True(t, r.OK, "%s", r)
+			})
+		})
+	}
+}
+
+// smallGolden is the smallest case, open to changes.
+func smallGolden(t *testing.T) *goldenCase {
+	g, err := loadGolden("testdata/golden/smooth.safetensors")
+	require.NoError(t, err)
+	return g
+}
+
+// A figure a little off what PyTorch computed, anywhere in the case, fails it.
+func TestTamperedGoldenCasesFail(t *testing.T) {
+	for name := range smallGolden(t).tensors {
+		if name == "grad/h.0.attn.c_attn.bias" || name == "trained/h.0.attn.c_attn.bias" {
+			continue // their key third is not compared with PyTorch: below
+		}
+		g := smallGolden(t)
+		data := g.tensors[name].Data
+		for i := range data { // 1 % off
+			data[i] *= 1.01
+		}
+		if strings.HasSuffix(name, ".bias") { // a few are zero
+			data[0] += 0.1
+		}
+		r, err := g.check()
+		require.NoError(t, err)
+		require.False(t, r.OK, name)
+	}
+	for name, tamper := range map[string]func(g *goldenCase){
+		"loss":       func(g *goldenCase) { g.loss *= 1 + 1e-5 },
+		"norm":       func(g *goldenCase) { g.gradNorm *= 1 + 1e-5 },
+		"last loss":  func(g *goldenCase) { g.losses[len(g.losses)-1] *= 1 + 1e-5 },
+		"smoothing":  func(g *goldenCase) { g.smoothing += 1e-3 },
+		"clip":       func(g *goldenCase) { g.train.Clip /= 1e3; g.train.WeightDecay = 0.1 },
+		"rate":       func(g *goldenCase) { g.train.LR *= 1.01 },
+		"beta2":      func(g *goldenCase) { g.train.Beta2 = 0.9 },
+		"answer":     func(g *goldenCase) { g.greedy[len(g.greedy)-1]++ },
+		"prompt":     func(g *goldenCase) { g.greedy[0]++ },
+		"target":     func(g *goldenCase) { g.batch.Targets[4]++ },
+		"query bias": func(g *goldenCase) { g.tensors["grad/h.0.attn.c_attn.bias"].Data[0] += 1e-3 },
+		"value bias": func(g *goldenCase) { g.tensors["trained/h.0.attn.c_attn.bias"].Data[70] += 1e-2 },
+		"no number":  func(g *goldenCase) { g.loss = math.NaN() },
+	} {
+		g := smallGolden(t)
+		tamper(g)
+		r, err := g.check()
+		require.NoError(t, err)
+		require.False(t, r.OK, name)
+	}
+}
+
+// One NaN, in the first tensor that is compared, stays the worst; and the result is still JSON.
+func TestANaNInAGoldenCaseIsNotForgotten(t *testing.T) {
+	for _, name := range []string{"grad/wte.weight", "trained/wte.weight", "logits/0", "param/wpe.weight"} {
+		g := smallGolden(t)
+		g.tensors[name].Data[0] = float32(math.NaN())
+		r, err := g.check()
+		require.NoError(t, err)
+		require.False(t, r.OK, name)
+		_, err = json.Marshal(r)
+		require.NoError(t, err)
+		if name == "grad/wte.weight" {
+			require.Equal(t, "wte.weight", r.WorstTensor)
+			require.Contains(t, r.String(), "gradient of wte.weight")
+		}
+	}
+}
+
+// changedGolden writes a small case with its metadata and tensors changed, and returns the error of loading and checking it.
+func changedGolden(t *testing.T, change func(meta map[string]string, tensors map[string]*tensor)) error {
+	file, err := loadTensors("testdata/golden/smooth.safetensors")
+	require.NoError(t, err)
+	byName := map[string]*tensor{}
+	for i := range file.Tensors {
+		byName[file.Tensors[i].Name] = &file.Tensors[i]
+	}
+	change(file.Metadata, byName)
+	path := filepath.Join(t.TempDir(), "case.safetensors")
+	require.NoError(t, saveTensors(path, file.Tensors, file.Metadata))
+	g, err := loadGolden(path)
+	if err == nil {
+		_, err = g.check()
+	}
+	return err
+}
+
+func TestMalformedGoldenCasesAreErrors(t *testing.T) {
+	require.NoError(t, changedGolden(t, func(map[string]string, map[string]*tensor) {}))
+	for _, c := range []struct{ key, value, want string }{
+		{"config", "", "config"},
+		{"config", `{"n_layer":1}`, "n_head"},
+		{"config", `{"n_layer":1,"n_head":5,"n_embd":24,"n_inner":40,"n_positions":12,"vocab_size":50}`, "n_head 5"},
+		{"config", `{"n_layer":2,"n_head":3,"n_embd":24,"n_inner":40,"n_positions":12,"vocab_size":50}`, "h.1"},
+		{"config", `{"n_layer":1,"n_head":1,"n_embd":16777216,"n_inner":40,"n_positions":12,"vocab_size":16777216}`, "wte.weight"},
+		{"sequences", "", "sequences"},
+		{"sequences", "[]", "sequences"},
+		{"sequences", "[[1]]", "sequence 0"},
+		{"sequences", "[[1,2],[1,2,3,4,5,6,7,8,9,10,11,12,13,14]]", "sequence 1"},
+		{"sequences", "[[1,50]]", "token id"},
+		{"sequences", "[[1,-1]]", "token id"},
+		{"sequences", "[[1,2]]", "logits/0"},
+		{"greedy", "[1,2,50]", "token id"},
+		{"label_smoothing", "x", "label_smoothing"},
+		{"loss", "", "loss"},
+		{"losses", "[1,2]", "losses"},
+		{"train", `{"steps":10,"beta1":0.8,"eps":1e-8}`, "beta1"},
+		{"train", `{"steps":10,"beta1":0.9,"eps":1e-6}`, "eps"},
+	} {
+		err := changedGolden(t, func(meta map[string]string, _ map[string]*tensor) { meta[c.key] = c.value })
+		require.ErrorContains(t, err, c.want, "%s: %s", c.key, c.value)
+	}
+	for _, name := range []string{"param/wte.weight", "param/ln_f.bias", "grad/wpe.weight", "trained/ln_f.weight", "logits/0"} {
+		err := changedGolden(t, func(_ map[string]string, tensors map[string]*tensor) { tensors[name].Name = "other" })
+		require.ErrorContains(t, err, strings.TrimPrefix(name, "param/"))
+		err = changedGolden(t, func(_ map[string]string, tensors map[string]*tensor) {
+			*tensors[name] = tensor{Name: name, Shape: []int{2}, Data: []float32{1, 2}}
+		})
+		require.ErrorContains(t, err, strings.TrimPrefix(name, "param/"))
+	}
+}
+
+func TestGoldenFilesThatAreNoneAreErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cut.safetensors")
+	_, err := loadGolden(path)
+	require.ErrorContains(t, err, path)
+	whole, err := os.ReadFile("testdata/golden/smooth.safetensors")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, whole[:len(whole)/2], 0o600))
+	_, err = loadGolden(path)
+	require.ErrorContains(t, err, path)
+}

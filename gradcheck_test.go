@@ -1,0 +1,169 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// checkConfig is small enough for thousands of passes of the reference.
+var checkConfig = ModelConfig{Layers: 1, Heads: 2, Dim: 4, Hidden: 5, Context: 5, Vocab: 7}
+
+func tinyCheck(seed uint64, lengths ...int) *gradCheck {
+	m := roughModel(checkConfig, seed)
+	return &gradCheck{model: m, batch: randomBatch(checkConfig, newRNG(seed, checkStream), lengths...),
+		ref: newReference(checkConfig, m.Params()), seed: seed}
+}
+
+// rowOf is the row of a tensor and a mode.
+func rowOf(t *testing.T, rows []gradRow, tensor string, mode AttentionBackward) gradRow {
+	for _, r := range rows {
+		if r.Tensor == tensor && r.Mode == mode.String() {
+			return r
+		}
+	}
+	require.Failf(t, "no such row", "%s, %s", tensor, mode)
+	return gradRow{}
+}
+
+func TestEveryBackwardFollowsItsRule(t *testing.T) {
+	two := checkConfig
+	two.Layers = 2
+	m := roughModel(two, 1)
+	rows := checkGradients(m, randomBatch(two, newRNG(1, checkStream), 4, 1, 2), 1, StraightThrough, StopGradient)
+	tensors := len(m.Params()) + two.Layers*(2*3+7) + 2 // parameters, Q K V of c_attn, inputs
+	require.Len(t, rows, 3*tensors)
+	for _, r := range rows {
+		require.True(t, r.OK, "%+v", r)
+		if r.Mode == "exact" && !strings.HasSuffix(r.Tensor, "bias[k]") {
+			require.Less(t, float64(r.RelErr), 1e-5, r.Tensor)
+			require.InDelta(t, 1, float64(r.Cosine), 1e-5, r.Tensor)
+		}
+	}
+}
+
+func TestApproximationsAreFarFromExact(t *testing.T) {
+	c := tinyCheck(2, 5)
+	rows := checkGradients(c.model, c.batch, 1, StraightThrough, StopGradient)
+	const qkv = "h.0.attn.c_attn.weight"
+	for _, mode := range []AttentionBackward{StraightThrough, StopGradient} {
+		require.Greater(t, float64(rowOf(t, rows, qkv, mode).RelErr), 10*gradLimit, mode)
+		for _, above := range []string{"h.0.mlp.c_fc.weight", "h.0.attn.c_proj.weight", "ln_f.weight"} {
+			require.Zero(t, rowOf(t, rows, above, mode).RelErr, "%s: nothing above the attention differs", mode)
+		}
+	}
+	require.Zero(t, rowOf(t, rows, qkv+"[v]", StopGradient).RelErr, "dV of stop-gradient is the exact one")
+	require.Zero(t, rowOf(t, rows, qkv+"[q]", StopGradient).NormRatio, "Q does not learn")
+	require.Zero(t, rowOf(t, rows, qkv+"[k]", StopGradient).NormRatio, "K does not learn")
+	require.Greater(t, float64(rowOf(t, rows, qkv+"[v]", StraightThrough).RelErr), 0.1)
+}
+
+// With one token P = 1 and O = V: stop-gradient is exact in everything, straight-through in dV.
+func TestApproximationsWithOneToken(t *testing.T) {
+	c := tinyCheck(3, 1, 1)
+	m := c.model
+	modes := map[AttentionBackward][][]float32{}
+	for _, mode := range []AttentionBackward{ExactBackward, StraightThrough, StopGradient} {
+		m.SetAttentionBackward(mode)
+		modes[mode] = meanGradients(m, c.batch, 0)
+	}
+	exact := modes[ExactBackward]
+	for i, p := range m.Params() {
+		requireCloseEntries(t, exact[i], modes[StopGradient][i], p.Name)
+		if p != m.blocks[0].attn.qkv.weight {
+			continue
+		}
+		C := checkConfig.Dim
+		for j, g := range modes[StraightThrough][i] { // rows Q | K | V side by side
+			if j%(3*C) >= 2*C {
+				require.InDelta(t, exact[i][j], g, 1e-7)
+			} else {
+				require.InDelta(t, 0, exact[i][j], 1e-7, "nothing to choose from")
+				require.NotZero(t, g, "Q and K learn what they do not have")
+			}
+		}
+	}
+}
+
+// requireCloseEntries wants equal gradients but for rounding; the softmax of one score leaves some.
+func requireCloseEntries(t *testing.T, want, got []float32, name string) {
+	for j := range want {
+		require.InDelta(t, want[j], got[j], 1e-6, name)
+	}
+}
+
+// The check must refuse what is not a gradient: of every tensor, with one entry 1 % off, and with the sign turned.
+func TestWrongGradientsAreRefused(t *testing.T) {
+	c := tinyCheck(4, 4)
+	exact := c.gradients(ExactBackward)
+	wrong := c.gradients(ExactBackward)
+	for i, g := range wrong {
+		if strings.HasSuffix(g.name, "bias[k]") {
+			g.g[0] += 1e-5
+			require.False(t, bool(c.checkTensor(ExactBackward, g, exact[i]).OK), g.name)
+			continue
+		}
+		at := 0
+		for j := range g.g {
+			if math.Abs(float64(g.g[j])) > math.Abs(float64(g.g[at])) {
+				at = j
+			}
+		}
+		right := g.g[at]
+		for _, x := range []float32{1.01 * right, -right, 0, float32(math.NaN())} {
+			g.g[at] = x
+			require.False(t, bool(c.checkTensor(ExactBackward, g, exact[i]).OK), "%s: %g for %g", g.name, x, right)
+		}
+		g.g[at] = right
+		require.True(t, bool(c.checkTensor(ExactBackward, g, exact[i]).OK), g.name)
+	}
+}
+
+// A backward pass of one mode does not pass for another: not even the exact one, which every mode may equal by luck.
+func TestBrokenModesFailTheirRules(t *testing.T) {
+	c := tinyCheck(5, 4)
+	all := []AttentionBackward{ExactBackward, StraightThrough, StopGradient}
+	ofAttention := func(mode AttentionBackward) []gradTensor {
+		return slices.DeleteFunc(c.gradients(mode), func(g gradTensor) bool { return !strings.Contains(g.name, "c_attn.weight") })
+	}
+	exact := ofAttention(ExactBackward)
+	exactRows := c.checkMode(ExactBackward, exact, exact, nil)
+	refused := func(r gradRow) bool { return !r.OK }
+	for _, did := range all {
+		for _, claimed := range all {
+			rows := c.checkMode(claimed, ofAttention(did), exact, exactRows)
+			require.Equal(t, did != claimed, slices.ContainsFunc(rows, refused), "%s claimed to be %s", did, claimed)
+		}
+	}
+	c.model.embed.wte.W[c.batch.Inputs[0]*checkConfig.Dim] += 0.1 // the reference has the weights before
+	require.True(t, slices.ContainsFunc(c.checkMode(ExactBackward, ofAttention(ExactBackward), exact, nil), refused))
+}
+
+func TestCheckLeavesTheExactBackwardOn(t *testing.T) {
+	c := tinyCheck(6, 2)
+	m := c.model
+	var before, after snapshot
+	before.take(m.Params())
+	checkGradients(m, c.batch, 1, StraightThrough)
+	after.take(m.Params())
+	require.Equal(t, before, after)
+	for _, block := range m.blocks {
+		require.Equal(t, ExactBackward, block.attn.mode)
+	}
+}
+
+func TestCompareVectors(t *testing.T) {
+	relErr, cosine, ratio := compareVectors([]float64{3, 4}, []float64{-3, -4})
+	require.Equal(t, []float64{2, -1, 1}, []float64{relErr, cosine, ratio})
+	relErr, cosine, ratio = compareVectors([]float64{0, 0}, []float64{0, 2})
+	require.Equal(t, []float64{1, 0, 0}, []float64{relErr, cosine, ratio})
+	relErr, cosine, ratio = compareVectors([]float64{0, 0}, []float64{0, 0})
+	require.Equal(t, []float64{0, 1, 1}, []float64{relErr, cosine, ratio})
+	relErr, _, _ = compareVectors([]float64{1e-30, 0}, []float64{0, 0})
+	require.True(t, math.IsInf(relErr, 1), "no absolute error excuses a gradient where none should be")
+	relErr, _, _ = compareVectors([]float64{math.NaN()}, []float64{1})
+	require.True(t, math.IsNaN(relErr))
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// steadyRun is nine epochs in good health.
+func steadyRun() (records []*epochRecord) {
+	for i := range 9 {
+		loss := 5 - 0.4*float64(i)
+		records = append(records, &epochRecord{AvgLoss: jsonFloat(loss), PPL: jsonFloat(math.Exp(loss)),
+			AvgGradNorm: jsonFloat(2 - 0.1*float64(i)), TokensPerSec: 1000})
+	}
+	return records
+}
+
+func TestASteadyRunIsHealthy(t *testing.T) {
+	h := judge(steadyRun())
+	require.Equal(t, "healthy", h.Verdict)
+	require.True(t, h.Loss && h.Perplexity && h.GradNorm && h.Speed)
+	require.Contains(t, h.String(), "loss ok (5.000 → 1.800)")
+}
+
+func TestEachSymptomIsNamed(t *testing.T) {
+	nan := jsonFloat(math.NaN())
+	for name, c := range map[string]struct {
+		spoil func([]*epochRecord)
+		want  health
+	}{
+		"loss does not fall":  {func(r []*epochRecord) { r[0].AvgLoss = r[8].AvgLoss }, health{Perplexity: true, GradNorm: true, Speed: true}},
+		"loss explodes":       {func(r []*epochRecord) { r[4].AvgLoss = 1.51 * r[3].AvgLoss }, health{Perplexity: true, GradNorm: true, Speed: true}},
+		"loss is NaN":         {func(r []*epochRecord) { r[4].AvgLoss = nan }, health{Perplexity: true, GradNorm: true, Speed: true}},
+		"last loss is NaN":    {func(r []*epochRecord) { r[8].AvgLoss, r[8].PPL = nan, nan }, health{GradNorm: true, Speed: true}},
+		"perplexity jumps":    {func(r []*epochRecord) { r[8].PPL = 1.26 * r[7].PPL }, health{Loss: true, GradNorm: true, Speed: true}},
+		"gradient norm rises": {func(r []*epochRecord) { r[7].AvgGradNorm, r[8].AvgGradNorm = 4, 4 }, health{Loss: true, Perplexity: true, Speed: true}},
+		"speed is lost":       {func(r []*epochRecord) { r[7].TokensPerSec, r[8].TokensPerSec = 499, 499 }, health{Loss: true, Perplexity: true, GradNorm: true}},
+	} {
+		records := steadyRun()
+		c.spoil(records)
+		got := judge(records)
+		require.Contains(t, got.String(), "NOT ok", name)
+		c.want.Verdict, c.want.text = "unhealthy", got.text
+		require.Equal(t, c.want, got, name)
+	}
+}
+
+func TestOneSlowEpochDoesNotMakeARunUnhealthy(t *testing.T) {
+	records := steadyRun()
+	records[7].TokensPerSec, records[8].AvgGradNorm = 1, 100
+	require.Equal(t, "healthy", judge(records).Verdict)
+}
+
+func TestTooFewEpochsGiveNoVerdict(t *testing.T) {
+	require.Equal(t, "unknown", judge(steadyRun()[:2]).Verdict)
+	require.Equal(t, "healthy", judge(steadyRun()[:3]).Verdict)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// The products of a default training step (24 tokens, 256 channels), of cached decoding (1 token), and a large square.
+var benchedProducts = []struct {
+	name    string
+	m, k, n int
+	ta, tb  bool // a, b are transposed views
+}{
+	{name: "square", m: 1024, k: 1024, n: 1024},
+	{name: "qkv", m: 24, k: 256, n: 768},
+	{name: "qkv_dx", m: 24, k: 768, n: 256, tb: true},
+	{name: "qkv_dw", m: 256, k: 24, n: 768, ta: true},
+	{name: "logits", m: 24, k: 256, n: 2048, tb: true},
+	{name: "logits_dx", m: 24, k: 2048, n: 256},
+	{name: "logits_dw", m: 2048, k: 24, n: 256, ta: true},
+	{name: "decode", m: 1, k: 256, n: 768},
+	{name: "decode_logits", m: 1, k: 256, n: 2048, tb: true},
+	{name: "head", m: 24, k: 32, n: 24, tb: true},
+}
+
+func BenchmarkMatmul(b *testing.B) {
+	defer func(k *kernel) { kern = k }(kern)
+	rng := rand.New(rand.NewPCG(19, 20))
+	for _, p := range benchedProducts {
+		x := randomView(rng, p.m, p.k, layoutIf(p.ta))
+		y := randomView(rng, p.k, p.n, layoutIf(p.tb))
+		c := randomView(rng, p.m, p.n, layoutPlain)
+		run := func(name string, multiply func(c, a, b matrix)) {
+			b.Run(fmt.Sprintf("%s_%dx%dx%d/%s", p.name, p.m, p.k, p.n, name), func(b *testing.B) {
+				for b.Loop() {
+					multiply(c, x, y)
+				}
+				b.ReportMetric(2*float64(p.m*p.k*p.n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+		for _, k := range kernels {
+			kern = k
+			run(k.name+"/serial", serialMatmul)
+			run(k.name+"/team", matmul)
+		}
+		run("naive", naiveMatmul)
+	}
+}
+
+func layoutIf(transposed bool) int {
+	if transposed {
+		return layoutTransposed
+	}
+	return layoutPlain
+}
+
+// naiveMatmul is the triple loop that the portable kernel is measured against.
+func naiveMatmul(c, a, b matrix) {
+	for i := range c.rows {
+		for j := range c.cols {
+			var s float32
+			for k := range a.cols {
+				s += a.data[i*a.rowStride+k*a.colStride] * b.data[k*b.rowStride+j*b.colStride]
+			}
+			c.data[i*c.rowStride+j*c.colStride] = s
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNaNAndInfinityAreNullInJSON(t *testing.T) {
+	text, err := json.Marshal([]jsonFloat{jsonFloat(math.NaN()), jsonFloat(math.Inf(1)), jsonFloat(math.Inf(-1)), 0.5, 1e-300})
+	require.NoError(t, err)
+	require.Equal(t, "[null,null,null,0.5,1e-300]", string(text))
+}
+
+// keysOf reads the keys of a JSON object.
+func keysOf(t *testing.T, line []byte) (keys []string) {
+	var object map[string]any
+	require.NoError(t, json.Unmarshal(line, &object))
+	for key := range object {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+var epochKeys = []string{"event", "phase", "epoch", "epochs", "step", "avg_loss", "ppl", "avg_grad_norm", "lr", "samples_per_sec",
+	"tokens_per_sec", "best_loss", "accum", "frozen", "clipped_share", "update_ratio", "elapsed_sec"}
+
+func TestAnEpochIsALineOfTheLogAndOfTheTable(t *testing.T) {
+	var out, log bytes.Buffer
+	r := newTrial(t, func(c *Config, p *phase) { c.Pretrain.Epochs = 1 })
+	r.monitor = newMonitor(&out, nil, &log, false)
+	r.run(t)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	require.ElementsMatch(t, epochKeys, keysOf(t, log.Bytes()))
+
+	log.Reset()
+	r = newTrial(t, func(c *Config, p *phase) { c.Pretrain.Epochs, c.Smoothing, p.held = 1, 0.1, p.train.rows[:1] })
+	r.monitor = newMonitor(&out, nil, &log, false)
+	r.run(t)
+	require.ElementsMatch(t, append([]string{"val_loss", "smoothed_loss"}, epochKeys...), keysOf(t, log.Bytes()))
+	require.Contains(t, out.String(), "pretrain: 10 samples, 1 held out for validation, 1 epochs, 10 steps planned")
+	require.Contains(t, out.String(), "   1/1     100% ")
+}
+
+func TestTheValidationLossIsMonitoredWhereThereIsOne(t *testing.T) {
+	r := &epochRecord{AvgLoss: 2}
+	require.Equal(t, 2.0, r.monitored())
+	val := jsonFloat(3)
+	r.ValLoss = &val
+	require.Equal(t, 3.0, r.monitored())
+}
+
+func TestTheLiveLineIsForTerminalsOnlyAndIsTakenAway(t *testing.T) {
+	var out, tty bytes.Buffer
+	m := newMonitor(&out, nil, nil, true)
+	m.live(1, 2, &epochSum{started: time.Now()})
+	m.clearLive()
+	require.Empty(t, out.String())
+
+	m = newMonitor(&out, &tty, nil, false)
+	m.clearLive()
+	require.Empty(t, tty.String(), "nothing to take away yet")
+	m.live(1, 2, &epochSum{started: time.Now(), done: 3, steps: 7})
+	require.Contains(t, tty.String(), "epoch 1/2  step 3/7")
+	require.NotContains(t, tty.String(), "\x1b[2m", "no colour")
+	shown := tty.Len()
+	m.live(1, 2, &epochSum{started: time.Now(), done: 4, steps: 7})
+	require.Equal(t, shown, tty.Len(), "not more often than the interval")
+	m.clearLive()
+	require.True(t, strings.HasSuffix(tty.String(), "\r\x1b[K"))
+	require.Empty(t, out.String())
+}
+
+func TestFrozenNamesAreShortInTheTable(t *testing.T) {
+	require.Equal(t, "-", summarizeNames(nil))
+	require.Equal(t, "h.0.attn", summarizeNames([]string{"h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias"}))
+	require.Equal(t, "h.0.attn … h.4.attn (5)", summarizeNames([]string{"h.0.attn.x", "h.1.attn.x", "h.2.attn.x", "h.3.attn.x", "h.4.attn.x"}))
+}
+
+func TestALogThatCannotBeWrittenEndsTheRun(t *testing.T) {
+	r := newTrial(t, nil)
+	r.monitor = newMonitor(new(bytes.Buffer), nil, &fullDisk{}, false)
+	_, err := r.trainer.run(t.Context(), r.phase)
+	require.ErrorContains(t, err, "log: no space left")
+}
+
+func TestTheEndTellsReasonHealthAndHeldOutLoss(t *testing.T) {
+	var out, log bytes.Buffer
+	m := newMonitor(&out, nil, &log, false)
+	m.phases = []string{"pretrain"}
+	m.history["pretrain"] = steadyRun()
+	held := jsonFloat(2)
+	require.NoError(t, m.end(endRecord{Reason: endMaxSteps, Heldout: &held}))
+	require.Contains(t, out.String(), "health of pretrain: healthy")
+	require.Contains(t, out.String(), "held-out questions: loss 2.0000, ppl 7.39")
+	require.Contains(t, out.String(), "ended: max_steps after")
+	require.ElementsMatch(t, []string{"event", "reason", "heldout_loss", "health", "elapsed_sec"}, keysOf(t, log.Bytes()))
+	require.Contains(t, log.String(), `"health":{"pretrain":{"verdict":"healthy"`)
+}
+
+func TestTheEstimateFollowsThePaceOfTheLatestEpochs(t *testing.T) {
+	m := newMonitor(new(bytes.Buffer), nil, nil, false)
+	for epoch := 1; epoch <= 8; epoch++ { // two epochs of 100 s, then 10 s each
+		elapsed := 100*min(epoch, 2) + 10*max(0, epoch-2)
+		m.history["pretrain"] = append(m.history["pretrain"], &epochRecord{Phase: "pretrain", Epoch: epoch, Epochs: 20, ElapsedSec: jsonFloat(elapsed)})
+	}
+	require.Equal(t, "2m0s", m.eta(m.history["pretrain"][7]))
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSoftmaxEqualsItsFormula(t *testing.T) {
+	rng := newRNG(1, checkStream)
+	for n := 1; n < 40; n++ {
+		s := randomFloats(rng, n)
+		scale(s, 5)
+		want, top := inFloat64(s), float64(maxOf(s))
+		var total float64
+		for _, v := range want {
+			total += math.Exp(v)
+		}
+		require.InDelta(t, math.Log(total), softmaxRow(s), 1e-6)
+		scores := slices.Clone(want)
+		softmaxFloat64(want)
+		for i, p := range s { // a rounding of the exponent is a relative error of its result
+			require.InDelta(t, want[i], p, ulp32*(4+top-scores[i])*want[i])
+		}
+	}
+}
+
+func TestSoftmaxOfHugeScores(t *testing.T) {
+	s := []float32{1e4, 1e4, -1e4, float32(math.Inf(-1))}
+	require.Equal(t, 1e4+math.Ln2, softmaxRow(s))
+	require.Equal(t, []float32{0.5, 0.5, 0, 0}, s)
+}
+
+func TestSoftmaxPassesNaNOn(t *testing.T) {
+	s := []float32{1, float32(math.NaN()), 2}
+	require.True(t, math.IsNaN(softmaxRow(s)))
+	for _, p := range s {
+		require.True(t, math.IsNaN(float64(p)))
+	}
+}
+
+func TestMomentsDivideByTheLength(t *testing.T) {
+	mean, variance := moments([]float32{1, 3, 5, 7})
+	require.Equal(t, 4.0, mean)
+	require.Equal(t, 5.0, variance)
+}
+
+// Lengths around a chunk: no value is left out, and the sum has the same bits for any number of threads.
+func TestLongSumsOfSquaresDoNotDependOnThreads(t *testing.T) {
+	rng := newRNG(2, checkStream)
+	for _, n := range []int{0, 1, sumChunk - 1, sumChunk, sumChunk + 1, 3*sumChunk + 17} {
+		x := randomFloats(rng, n)
+		var want float64
+		for _, v := range x {
+			want += float64(v) * float64(v)
+		}
+		var first float64
+		withThreads(1, func() { first = new(squareSum).of(x) })
+		require.InDelta(t, want, first, 1e-12*want)
+		for _, team := range []int{2, 3} {
+			withThreads(team, func() { require.Equal(t, first, new(squareSum).of(x)) })
+		}
+	}
+}
+
+func TestAdderMayWriteToItsOperands(t *testing.T) {
+	x, y := []float32{1, 2, 3}, []float32{10, 20, 30}
+	require.Equal(t, []float32{11, 22, 33}, new(adder).add(x, x, y))
+	require.Equal(t, []float32{10, 20, 30}, y)
+}
+
+func TestResizedReusesMemory(t *testing.T) {
+	buf := resized(nil, 10)
+	require.Len(t, buf, 10)
+	require.Same(t, &buf[0], &resized(buf, 3)[0])
+	require.Len(t, resized(buf[:3], 10), 10)
+	require.Len(t, resized(buf, 11), 11)
+}
