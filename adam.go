@@ -48,7 +48,8 @@ func (a *Adam) GradNorm() float64 {
 	return math.Sqrt(total)
 }
 
-// Step moves every parameter that is not frozen, its gradient multiplied by gradScale (what clipping asks for).
+// Step moves every parameter that is not frozen, its gradient multiplied by gradScale (what clipping asks for), and sets
+// the gradient to zero for the next step.
 func (a *Adam) Step(lr, gradScale float64) {
 	for i, p := range a.params {
 		if p.Frozen {
@@ -88,6 +89,14 @@ type adamTask struct {
 	step adamStep
 }
 
+// adamChunk is how many weights are updated before their gradients are cleared: few enough to be in the cache still.
+const adamChunk = 1 << 11
+
 func (t *adamTask) span(lo, hi int) {
-	adamUpdate(t.p.W[lo:hi], t.s.m[lo:hi], t.s.v[lo:hi], t.p.Grad[lo:hi], &t.step)
+	for ; lo < hi; lo += adamChunk {
+		end := min(lo+adamChunk, hi)
+		g := t.p.Grad[lo:end]
+		adamUpdate(t.p.W[lo:end], t.s.m[lo:end], t.s.v[lo:end], g, &t.step)
+		clear(g)
+	}
 }

@@ -195,10 +195,10 @@ func (g *goldenCase) checkStart(m *LLM, r *goldenResult) error {
 // checkRun repeats the training run and compares every loss and the weights at the end.
 func (g *goldenCase) checkRun(m *LLM, r *goldenResult) error {
 	opt := newAdam(m.Params(), g.train.Beta2, g.train.WeightDecay)
+	clearGrads(m.Params())
 	for _, want := range g.losses {
 		loss := m.Loss(&g.batch, g.smoothing)
 		r.TrainLossRelErr = max(r.TrainLossRelErr, relativeError(loss.smoothed/float64(loss.targets), want))
-		clearGrads(m.Params())
 		m.Backward(1 / float64(loss.targets))
 		opt.Step(g.train.LR, clipFactor(opt.GradNorm(), g.train.Clip))
 	}

@@ -203,7 +203,6 @@ func (t *trainer) optimize(samples []example, sum *epochSum) error {
 	}
 	lr := t.schedule.At(t.step - 1)
 	t.opt.Step(lr, clipFactor(norm, t.cfg.Clip))
-	clearGrads(t.model.Params())
 	sum.add(loss, norm, lr, len(samples), t.cfg.Clip)
 	return nil
 }
