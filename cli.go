@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 )
@@ -61,8 +60,8 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 }
 
 func dispatch(c *console, args []string) error {
-	if err := applyKernelChoice(os.Getenv("GOGPT_KERNEL")); err != nil {
-		return err
+	if kernelError != nil {
+		return usagef("%v", kernelError)
 	}
 	if len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
 		return helpCommand(c)
@@ -79,17 +78,6 @@ func dispatch(c *console, args []string) error {
 		names = append(names, cmd.name)
 	}
 	return usagef("unknown command %q%s", args[0], didYouMean(args[0], names, ""))
-}
-
-// applyKernelChoice forces a kernel by its name in GOGPT_KERNEL; empty leaves the best one.
-func applyKernelChoice(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := selectKernel(name); err != nil {
-		return usagef("GOGPT_KERNEL=%s: %v", name, err)
-	}
-	return nil
 }
 
 func helpCommand(c *console) error {

@@ -74,6 +74,7 @@ func TestAWrongCommandLineIsOneLineThatNamesTheFlagAndItsValue(t *testing.T) {
 		"--tokenizer=words":                "--tokenizer=words: takes bpe or char",
 		"eval --model=m":                   "--data=FILE is needed",
 		"eval --data=d":                    "--model=FILE is needed",
+		"eval":                             "--model=FILE is needed",
 		"tokenize --text=x":                "takes either --model=FILE or --vocab=FILE with --merges=FILE",
 		"tokenize --vocab=x --text=y":      "takes either --model=FILE or",
 		"gradcheck --attn-backward=x":      "--attn-backward=x: takes all, exact",
@@ -113,6 +114,14 @@ func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
 		require.Empty(t, out, "found before anything is trained")
 		require.Equal(t, 1, strings.Count(err, "\n"), "one line: %q", err)
 	}
+}
+
+func TestAnUnknownKernelIsAUsageError(t *testing.T) {
+	defer func() { kernelError = nil }()
+	kernelError = selectKernel("abacus")
+	code, _, err := gogpt(t, "version")
+	require.Equal(t, exitUsage, code)
+	require.Equal(t, 1, strings.Count(err, "GOGPT_KERNEL=abacus: not a kernel"), err)
 }
 
 func TestHelpListsEveryCommandAndTheirFlags(t *testing.T) {

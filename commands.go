@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -35,7 +36,7 @@ func evalCommand(c *console, args []string) error {
 	if err := parseFlags(c, fs, args); err != nil {
 		return err
 	}
-	if err := errors.Join(required("model", *model), required("data", *data), cfg.validate()); err != nil {
+	if err := cmp.Or(required("model", *model), required("data", *data), cfg.validate()); err != nil {
 		return err
 	}
 	setThreads(cfg.Threads)

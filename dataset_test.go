@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -214,7 +215,7 @@ func TestTheSplitIsSeededDisjointAndComplete(t *testing.T) {
 	require.ElementsMatch(t, c.Rows, append(slices.Clone(train.Rows), held.Rows...))
 	require.ElementsMatch(t, c.Pairs, append(slices.Clone(train.Pairs), held.Pairs...))
 	require.Equal(t, c.Streams[0], train.Streams[0]+held.Streams[0])
-	require.True(t, strings.HasSuffix(strings.Repeat("终", 10), held.Streams[0]), "whole characters of the last part")
+	require.True(t, utf8.ValidString(held.Streams[0]), "the cut is between two characters")
 	require.InDelta(t, 22, len(held.Streams[0]), 2)
 
 	again, _, err := splitCorpus(c, 0.2, 7)

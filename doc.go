@@ -1,18 +1,19 @@
-// GoGPT trains a GPT-2-style language model from nothing, with the standard library only. Every forward pass stands above
+// Gogpt trains a GPT-2-style language model from nothing, with the standard library only. Every forward pass stands above
 // its hand-written backward pass, and every backward pass is checked against differences of a plain float64 reference.
 //
 // # Legend
 //
-//	B  sequences of a batch, packed one after another     b
-//	T  tokens of a batch, or of one sequence              t
-//	C  channels of the residual stream                    c
-//	V  tokens of the vocabulary                           v
-//	H  channels inside the feed-forward                   h
-//	L  blocks of the model                                l
-//	M, N, K  extents of a product [M, K]·[K, N]           m, n, k
+//	T           tokens of a batch, its sequences one after another; also of one sequence     t
+//	C           channels of the residual stream                                              c
+//	V           tokens of the vocabulary                                                     v
+//	M, N, K     extents of a product [M, K]·[K, N]
+//	Q, K, V     queries, keys and values of attention; S their scores, P the probabilities, O the result of a head
+//	W, b        weights and bias of a linear layer
 //
-// Capitals are extents, the letters beside them indices. Slices are row-major float32, their shape in a comment: [T, C].
-// The gradient of the loss by q is dq. Losses are in nats a token; perplexity is exp of their mean.
+// Capitals are extents or matrices, the letters beside them indices; layers, heads, hidden and d, the channels of a head, are
+// written out. There is no B: a batch packs sequences of any lengths without padding. Slices are row-major float32, their
+// shape in a comment: [T, C]. The gradient of the loss by q is dq. Losses are in nats a token, perplexity is exp of their
+// mean.
 //
 // # The map
 //
@@ -25,11 +26,13 @@
 //
 //	1 numerics
 //	  kernel.go          what a kernel is
-//	  matmul_generic.go  the tile of a product in portable Go
-//	  vector_generic.go  element-wise work in portable Go
+//	  matmul_generic.go  the tile of a product, portable
+//	  vector_generic.go  element-wise work, portable
 //	  cpu_amd64.go       what the processor can do
 //	  vector_amd64.go    element-wise work in AVX2 and AVX-512
-//	  kernel_amd64.go    the kernels of this processor
+//	  kernel_amd64.go    the kernels of an x86-64 processor
+//	  kernel_arm64.go    the kernel of an ARM processor
+//	  dispatch.go        which kernel does the work
 //	  vector.go          element-wise work: exp, GELU, sums, Adam
 //	  team.go            threads
 //	  matrix.go          views of rows and columns

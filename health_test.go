@@ -31,7 +31,7 @@ func TestEachSymptomIsNamed(t *testing.T) {
 		want  health
 	}{
 		"loss does not fall":  {func(r []*epochRecord) { r[0].AvgLoss = r[8].AvgLoss }, health{Perplexity: true, GradNorm: true, Speed: true}},
-		"loss explodes":       {func(r []*epochRecord) { r[4].AvgLoss = 1.51 * r[3].AvgLoss }, health{Perplexity: true, GradNorm: true, Speed: true}},
+		"loss explodes":       {func(r []*epochRecord) { r[4].AvgLoss = r[3].AvgLoss + 0.51 }, health{Perplexity: true, GradNorm: true, Speed: true}},
 		"loss is NaN":         {func(r []*epochRecord) { r[4].AvgLoss = nan }, health{Perplexity: true, GradNorm: true, Speed: true}},
 		"last loss is NaN":    {func(r []*epochRecord) { r[8].AvgLoss, r[8].PPL = nan, nan }, health{GradNorm: true, Speed: true}},
 		"perplexity jumps":    {func(r []*epochRecord) { r[8].PPL = 1.26 * r[7].PPL }, health{Loss: true, GradNorm: true, Speed: true}},
@@ -50,6 +50,15 @@ func TestEachSymptomIsNamed(t *testing.T) {
 func TestOneSlowEpochDoesNotMakeARunUnhealthy(t *testing.T) {
 	records := steadyRun()
 	records[7].TokensPerSec, records[8].AvgGradNorm = 1, 100
+	require.Equal(t, "healthy", judge(records).Verdict)
+}
+
+func TestALossNearZeroMayBreathe(t *testing.T) {
+	records := steadyRun()
+	for _, r := range records[3:] {
+		r.AvgLoss = 0.1
+	}
+	records[4].AvgLoss = 0.59
 	require.Equal(t, "healthy", judge(records).Verdict)
 }
 

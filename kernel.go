@@ -1,11 +1,5 @@
 package main
 
-import (
-	"fmt"
-	"os"
-	"strings"
-)
-
 // kernel is one implementation of the numeric work, for one kind of processor. The portable one is always there.
 type kernel struct {
 	name string
@@ -31,35 +25,28 @@ type kernel struct {
 	vectors *vectorKernel
 }
 
-var portableKernel = kernel{
-	name: "portable", rows: 2, cols: 4, lanes: 1, group: 4,
-	tile: tileGeneric, interleave: interleaveGeneric, peak: peakGeneric, vectors: &portableVectors,
+// peakChains is the number of independent chains of multiply-adds in every kernel's peak loop.
+const peakChains = 12
+
+// vectorKernel holds one kernel's implementation of the functions of vector.go.
+type vectorKernel struct {
+	expSum       func(dst, x []float32, shift float32) float64
+	maxOf        func(x []float32) float32
+	sum          func(x []float32) float64
+	dot          func(x, y []float32) float64
+	scale        func(x []float32, a float32)
+	axpy         func(y []float32, a float32, x []float32)
+	add          func(y, x []float32)
+	geluForward  func(y, x []float32)
+	geluBackward func(dx, x, dy []float32)
+	normalizeRow func(y, x []float32, mean, rstd float32, gain, bias []float32)
+	adamUpdate   func(w, m, v, g []float32, s adamStep)
 }
 
-var (
-	kernels = append(machineKernels(), &portableKernel) // those that run here, the best first
-	kern    = kernels[0]
-)
-
-// kernelError is what a wrong GOGPT_KERNEL means; whoever reads the command line reports it.
-var kernelError = selectKernel(os.Getenv("GOGPT_KERNEL"))
-
-// kernelName returns the name of the kernel in use: "avx512", "avx2", "neon" or "portable".
-func kernelName() string { return kern.name }
-
-// selectKernel chooses a kernel by its name, and the best one of this machine for "".
-func selectKernel(name string) error {
-	if name == "" {
-		kern = kernels[0]
-		return nil
-	}
-	var names []string
-	for _, k := range kernels {
-		if k.name == name {
-			kern = k
-			return nil
-		}
-		names = append(names, k.name)
-	}
-	return fmt.Errorf("GOGPT_KERNEL=%s: not a kernel of this machine (%s)", name, strings.Join(names, ", "))
+// adamStep holds what every weight of an optimizer step shares (arXiv:1412.6980, decay as arXiv:1711.05101).
+type adamStep struct {
+	lr, beta1, beta2, eps    float32
+	decay                    float32 // decoupled weight decay
+	correction1, correction2 float32 // 1-beta1^t, 1-beta2^t
+	gradScale                float32 // factor on the gradient, e.g. of clipping; g itself is not written
 }

@@ -62,8 +62,11 @@ func (ln *LayerNorm) forwardRows(lo, hi int) {
 func (ln *LayerNorm) Backward(dy []float32) []float32 {
 	ln.dy, ln.dx = dy, resized(ln.dx, len(dy))
 	parallel(len(ln.mean), ln, (*LayerNorm).backwardRows)
-	if !ln.gain.Frozen || !ln.bias.Frozen {
-		parallel(ln.C, ln, (*LayerNorm).backwardGains)
+	if !ln.gain.Frozen {
+		parallel(ln.C, ln, (*LayerNorm).gainGrad)
+	}
+	if !ln.bias.Frozen {
+		parallel(ln.C, ln, (*LayerNorm).biasGrad)
 	}
 	return ln.dx
 }
@@ -88,15 +91,21 @@ func (ln *LayerNorm) backwardRows(lo, hi int) {
 	}
 }
 
-// backwardGains adds up columns lo … hi over all rows, in the order of the rows.
-func (ln *LayerNorm) backwardGains(lo, hi int) {
-	C, dgain, dbias := ln.C, ln.gain.Grad, ln.bias.Grad
+// gainGrad adds up columns lo … hi of dy · x̂ over all rows, in the order of the rows.
+func (ln *LayerNorm) gainGrad(lo, hi int) {
+	C, dgain := ln.C, ln.gain.Grad
 	for t, mean := range ln.mean {
 		x, dy := ln.x[t*C:(t+1)*C], ln.dy[t*C:(t+1)*C]
 		mean, rstd := float32(mean), float32(ln.rstd[t])
 		for c := lo; c < hi; c++ {
 			dgain[c] += dy[c] * (x[c] - mean) * rstd
-			dbias[c] += dy[c]
 		}
+	}
+}
+
+// biasGrad adds up columns lo … hi of dy over all rows, in the order of the rows.
+func (ln *LayerNorm) biasGrad(lo, hi int) {
+	for t := 0; t < len(ln.dy); t += ln.C {
+		add(ln.bias.Grad[lo:hi], ln.dy[t+lo:t+hi])
 	}
 }

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
-
-// peakChains is the number of independent chains of multiply-adds in every kernel's peak loop.
-const peakChains = 12
 
 // peakRun counts the multiply-adds that all threads do until the deadline.
 type peakRun struct {
@@ -30,18 +26,4 @@ func measurePeak(d time.Duration) float64 {
 	p := &peakRun{deadline: start.Add(d)}
 	parallel(threads(), p, (*peakRun).span)
 	return 2 * float64(p.count.Load()) / time.Since(start).Seconds() / 1e9
-}
-
-// peakGeneric: for range rounds { twelve independent s = s·x + y }.
-func peakGeneric(rounds int) {
-	var s [peakChains]float32
-	x := float32(0.5)
-	a, b, c, d, e, f, g, h, i, j, k, l := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
-	for range rounds {
-		a, b, c, d, e, f = a*x+x, b*x+x, c*x+x, d*x+x, e*x+x, f*x+x
-		g, h, i, j, k, l = g*x+x, h*x+x, i*x+x, j*x+x, k*x+x, l*x+x
-	}
-	if t := a + b + c + d + e + f + g + h + i + j + k + l; math.IsNaN(float64(t)) {
-		panic("peakGeneric: sums of finite numbers")
-	}
 }

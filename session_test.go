@@ -180,6 +180,19 @@ func TestValidationMeasuresWithoutShufflingOrJoining(t *testing.T) {
 	require.NotEqual(t, s.phases[0].train.stream, s.phases[1].train.stream)
 }
 
+func TestPairsInPretrainingCountWhole(t *testing.T) {
+	cfg := defaultConfig()
+	cfg.Model.Vocab = minVocabSize
+	cfg.PretrainData = textFile(t, "pairs.json", `[{"user":"a?","assistant":"b"},{"user":"c?","assistant":"d"}]`)
+	s := &session{cfg: &cfg}
+	_, err := s.prepare()
+	require.NoError(t, err)
+	for _, e := range s.phases[0].train.epoch(0) {
+		require.Len(t, e.tokens, 6, "one pair a sample")
+		require.Equal(t, 5, e.targets(), "every token but the first")
+	}
+}
+
 func TestNoEpochsTrainNothingAndStillSave(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	trained(t, "--pretrain-epochs=0", "--save="+path)

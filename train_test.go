@@ -89,10 +89,15 @@ func TestAccumulatedMicroBatchesEqualOneBatch(t *testing.T) {
 	batched.run(t)
 	require.Equal(t, 2*3, accumulated.step, "10 samples are steps of 4, 4 and the tail of 2")
 	require.Equal(t, 2*3, batched.step)
+	tokens := 0.
+	for _, e := range accumulated.phase.train.rows {
+		tokens += float64(len(e.tokens) - 1)
+	}
 	for i := range accumulated.records() {
 		a, b := accumulated.records()[i], batched.records()[i]
 		require.InDelta(t, float64(b.AvgLoss), float64(a.AvgLoss), 1e-6)
 		require.InDelta(t, float64(b.AvgGradNorm), float64(a.AvgGradNorm), 1e-5)
+		require.InDelta(t, 10./tokens, float64(a.SamplesPerSec/a.TokensPerSec), 1e-9)
 	}
 }
 

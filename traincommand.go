@@ -15,6 +15,11 @@ func trainCommand(c *console, args []string) error {
 	}
 	setThreads(cfg.Threads)
 	s := &session{cfg: cfg, flags: flags}
+	if flags.checkpointDir != "" {
+		if err := os.MkdirAll(flags.checkpointDir, 0o755); err != nil {
+			return err
+		}
+	}
 	for _, path := range s.outputs() {
 		if err := probeWritable(path); err != nil {
 			return err

@@ -3,21 +3,6 @@ package main
 // Element-wise work on float32 slices. The doc comment of each function is its loop. Lengths are checked at the door; sums are
 // accumulated in float64, in an order that depends on the length alone. An element's result never depends on its place.
 
-// vectorKernel holds one kernel's implementation of the functions below.
-type vectorKernel struct {
-	expSum       func(dst, x []float32, shift float32) float64
-	maxOf        func(x []float32) float32
-	sum          func(x []float32) float64
-	dot          func(x, y []float32) float64
-	scale        func(x []float32, a float32)
-	axpy         func(y []float32, a float32, x []float32)
-	add          func(y, x []float32)
-	geluForward  func(y, x []float32)
-	geluBackward func(dx, x, dy []float32)
-	normalizeRow func(y, x []float32, mean, rstd float32, gain, bias []float32)
-	adamUpdate   func(w, m, v, g []float32, s adamStep)
-}
-
 // expSum: for i := range x { dst[i] = exp(x[i]-shift); s += dst[i] }. Within 2 ulp, subnormal results included; exp(-Inf) is 0,
 // NaN stays NaN. dst may be x.
 func expSum(dst, x []float32, shift float32) float64 {
@@ -75,14 +60,6 @@ func normalizeRow(y, x []float32, mean, rstd float32, gain, bias []float32) {
 	sameLength("normalizeRow", len(gain), len(x))
 	sameLength("normalizeRow", len(bias), len(x))
 	kern.vectors.normalizeRow(y, x, mean, rstd, gain, bias)
-}
-
-// adamStep holds what every weight of an optimizer step shares (arXiv:1412.6980, decay as arXiv:1711.05101).
-type adamStep struct {
-	lr, beta1, beta2, eps    float32
-	decay                    float32 // decoupled weight decay
-	correction1, correction2 float32 // 1-beta1^t, 1-beta2^t
-	gradScale                float32 // factor on the gradient, e.g. of clipping; g itself is not written
 }
 
 // adamUpdate: for i := range w { g' = g·gradScale; m = β1·m + (1-β1)·g'; v = β2·v + (1-β2)·g'²;

@@ -102,3 +102,17 @@ func adamUpdateGeneric(w, m, v, g []float32, s adamStep) {
 		w[i] -= s.lr * (m[i]/s.correction1/(root+s.eps) + s.decay*w[i])
 	}
 }
+
+// peakGeneric: for range rounds { twelve independent s = s·x + y }.
+func peakGeneric(rounds int) {
+	var s [peakChains]float32
+	x := float32(0.5)
+	a, b, c, d, e, f, g, h, i, j, k, l := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
+	for range rounds {
+		a, b, c, d, e, f = a*x+x, b*x+x, c*x+x, d*x+x, e*x+x, f*x+x
+		g, h, i, j, k, l = g*x+x, h*x+x, i*x+x, j*x+x, k*x+x, l*x+x
+	}
+	if t := a + b + c + d + e + f + g + h + i + j + k + l; math.IsNaN(float64(t)) {
+		panic("peakGeneric: sums of finite numbers")
+	}
+}
