@@ -126,6 +126,20 @@ func TestReleasedTensorsStartAfresh(t *testing.T) {
 	}
 }
 
+// Longer than what is updated at a time, and not a multiple of it.
+func TestAStepClearsTheGradientsItUsed(t *testing.T) {
+	p, frozen := newParam("b", 2*adamChunk+3), newParam("frozen", 2)
+	copy(p.Grad, newParam("", len(p.W)).constant(1).W)
+	copy(frozen.Grad, []float32{1, 2})
+	frozen.Frozen = true
+	newAdam([]*Param{p, frozen}, 0.999, 0).Step(0.01, 1)
+	require.Equal(t, make([]float32, len(p.W)), p.Grad)
+	require.Equal(t, []float32{1, 2}, frozen.Grad, "a frozen tensor is not touched")
+	for _, w := range p.W {
+		require.InDelta(t, -0.01, w, 1e-8)
+	}
+}
+
 func TestResetLeavesOtherTensorsAlone(t *testing.T) {
 	a, b := newParam("a", 1), newParam("b", 1)
 	a.Grad[0], b.Grad[0] = 1, 1

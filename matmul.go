@@ -31,6 +31,10 @@ const (
 	// A panel of a is copied when it meets at least this many columns of b.
 	packUses = 256
 
+	// Numbers at a distance of 4 KiB, or a multiple of it, share one set of a first-level cache, which holds 8 of them, not the
+	// 14 rows of a tile. Other rows are read where they lie.
+	cacheWay = 1 << 10
+
 	// Fewer multiply-adds than this are done sooner than a sleeping thread could take its part.
 	teamWork = 1 << 16
 
@@ -121,9 +125,10 @@ func (p *product) packBlock(j0, j1, k0, k1 int, inPlace bool) {
 	}
 }
 
-// packRows returns rows lo..hi, columns k0..k1 of a and their strides, copied to packedA when they are used often.
+// packRows returns rows lo..hi, columns k0..k1 of a and their strides. They are copied to packedA when they are used often and
+// would push each other out of the cache.
 func (p *product) packRows(lo, hi, k0, k1, uses int) (a []float32, aRow, aCol int) {
-	if p.a.rowStride == 1 || uses < packUses {
+	if p.a.rowStride%cacheWay != 0 || uses < packUses {
 		return p.a.from(lo, k0), p.a.rowStride, p.a.colStride
 	}
 	w := hi - lo

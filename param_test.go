@@ -62,7 +62,7 @@ func TestClippingBoundsTheStep(t *testing.T) {
 		taken = append(taken, inFloat64(s.m)...)
 	}
 	require.InDelta(t, limit, math.Sqrt(inner(taken, taken))/(1-adamBeta1), 1e-5)
-	require.Zero(t, opt.GradNorm(), "the gradients are used up")
+	require.Zero(t, opt.GradNorm(), "the next step starts from nothing")
 }
 
 // The gradient by the logits has a norm of at most √(2/T): a clip of 1 that looked only at it would never fire.
