@@ -105,7 +105,7 @@ func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
 		"is a folder, not a file":      tiny("--save=" + folder),
 		"cannot write into folder":     tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
 		"run.jsonl: not a directory":   tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
-		"not a dir": tiny("--checkpoint-dir=" + model),
+		"not a dir":                    tiny("--checkpoint-dir=" + model),
 		"missing.safetensors: no such": {"gradcheck", "--golden=missing.safetensors"},
 	} {
 		code, out, err := gogpt(t, args...)

@@ -125,6 +125,24 @@ func TestProductsAcrossBlocks(t *testing.T) {
 	})
 }
 
+// Rows at a distance of 4 KiB are copied, others are read in place: the same bits.
+func TestRowsThatShareACacheSetAreCopied(t *testing.T) {
+	onEachKernel(t, func(t *testing.T) {
+		const M, K, N = 31, 53, packUses + 7
+		rng := rand.New(rand.NewPCG(9, 10))
+		wide := rowMajor(randomFloats(rng, M*2*cacheWay), M, 2*cacheWay).colsFrom(11, 11+K)
+		near := rowMajor(make([]float32, M*K), M, K)
+		copyElements(near, wide)
+		b := randomView(rng, K, N, layoutPlain)
+		c, same := rowMajor(make([]float32, M*N), M, N), rowMajor(make([]float32, M*N), M, N)
+		before := c.clone()
+		matmul(c, wide, b)
+		requireProduct(t, c, before, wide, b, false)
+		matmul(same, near, b)
+		requireSameBits(t, same.data, c.data)
+	})
+}
+
 // One row alone, copied operands of other strides and any number of threads: always the same bits.
 func TestBitsDependOnOneRowAndOneColumnOnly(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
