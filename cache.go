@@ -49,3 +49,20 @@ func (c *kvCache) store(layer int, rows []float32) {
 func (c *kvCache) rows(layer, n int) (keys, values matrix) {
 	return rowMajor(c.keys[layer], n, c.C), rowMajor(c.values[layer], n, c.C)
 }
+
+// truncate forgets all tokens but the first n.
+func (c *kvCache) truncate(n int) {
+	if n < 0 || n > c.n {
+		panic("kvCache: truncate to more tokens than it holds")
+	}
+	c.n = n
+}
+
+// copyFrom makes the cache hold what another one of the same model holds.
+func (c *kvCache) copyFrom(other *kvCache) {
+	c.n = other.n
+	for layer := range c.keys {
+		copy(c.keys[layer], other.keys[layer][:c.n*c.C])
+		copy(c.values[layer], other.values[layer][:c.n*c.C])
+	}
+}

@@ -1,45 +1,190 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
 
-// interactive is a tiny training that may read its input.
-func interactive(t *testing.T, input string, flags ...string) string {
-	args := tiny(append(append(smallData(t), "--no-interactive=false"), flags...)...)
-	code, out, err := gogptReading(t, iotest.OneByteReader(strings.NewReader(input)), args...)
-	require.Equal(t, exitOK, code, err)
-	require.Empty(t, err)
-	return out
+// noted asks a chat questions and returns what it noted.
+func noted(t *testing.T, c *chat, questions ...string) (notes []string) {
+	for _, q := range questions {
+		_, err := c.ask(t.Context(), q, func([]byte) {}, func(text string) { notes = append(notes, text) })
+		require.NoError(t, err)
+	}
+	return notes
 }
 
-func TestTheEndOfInputEndsTheConversation(t *testing.T) {
-	out := interactive(t, "")
-	require.Contains(t, out, "save the model to a file?")
-	require.Contains(t, out, testPrompt)
-	require.NotContains(t, out, "saved: ")
-	require.True(t, strings.HasSuffix(out, "> \n"))
+func shortAnswers(maxTokens int) generationConfig {
+	c := defaultGeneration()
+	c.MaxTokens = maxTokens
+	return c
 }
 
-func TestALineIsAnsweredEvenWithoutItsNewline(t *testing.T) {
-	out := interactive(t, "\nhello\n\n  \nlast words")
-	require.Equal(t, 4, strings.Count(out, "> "), "two questions and two blank lines")
+// The model is given exactly the tokens that tuning gives it for the same turns.
+func TestConversationFollowsTheTemplateOfTraining(t *testing.T) {
+	m, words := generationModel(t, 200)
+	c := newChat(m, words, shortAnswers(5))
+	noted(t, c, "one", "the cat", "鲸鱼")
+	var pairs []pair
+	for _, turn := range c.turns {
+		require.True(t, strings.ToValidUTF8(turn.Assistant, "") == turn.Assistant)
+		pairs = append(pairs, pair{turn.User, "?"})
+	}
+	prompt, dropped := c.prompt("two")
+	require.Zero(t, dropped)
+	trained := chatExample(words, append(pairs, pair{"two", "?"}), false)
+	mark := slices.Index(words.pieces, "?")
+	var got, want []int // without the answers' own tokens
+	answer := false
+	for _, token := range prompt {
+		if answer = answer && token != words.endOfText; !answer {
+			got = append(got, token)
+		}
+		answer = answer || token == words.assistant
+	}
+	for _, token := range trained.tokens {
+		if token != mark {
+			want = append(want, token)
+		}
+	}
+	require.Equal(t, want[:len(want)-1], got)
 }
 
-func TestTheModelIsSavedWhereTheAnswerSays(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "m.safetensors")
-	out := interactive(t, path+"\n")
-	require.Contains(t, out, "saved: "+path)
-	_, _, err := loadModel(path)
+func TestOldestWholeTurnsAreDroppedFirst(t *testing.T) {
+	m, words := generationModel(t, 48)
+	c := newChat(m, words, shortAnswers(6))
+	notes := noted(t, c, "one", "two", "three", "four", "five", "six")
+	require.NotEmpty(t, notes)
+	require.Contains(t, notes[0], "the context of 48 tokens is full: the model no longer sees the oldest ")
+	prompt, _ := c.prompt("cat")
+	require.LessOrEqual(t, len(prompt), 48-6, "room for the answer")
+	require.Equal(t, words.user, prompt[0], "a whole turn stands first")
+	require.Positive(t, c.first)
+	var kept []int
+	for _, turn := range c.turns[c.first:] {
+		kept = append(kept, turn.tokens...)
+	}
+	require.Equal(t, append(kept, promptTokens(words, "cat")...), prompt)
+	require.Greater(t, len(c.turns[c.first-1].tokens)+len(prompt), 48-6, "no turn is dropped that would fit")
+	require.Len(t, c.turns, 6, "what is saved is the whole conversation")
+}
+
+func TestOverlongQuestionsAndAnswersAreAnsweredAndToldOf(t *testing.T) {
+	m, words := generationModel(t, 16)
+	notes := noted(t, newChat(m, words, shortAnswers(3)), strings.Repeat("cat ", 40))
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "the model sees only its end")
+	for token, special := range words.special {
+		if special {
+			clear(m.embed.wte.W[token*m.Dim : (token+1)*m.Dim])
+		}
+	}
+	fits := m.Context - len(promptTokens(words, "one")) + 1 // the last token needs no place: nothing follows it
+	require.Empty(t, noted(t, newChat(m, words, shortAnswers(fits)), "one"))
+	require.Len(t, noted(t, newChat(m, words, shortAnswers(fits+1)), "one"), 1)
+	c := newChat(m, words, shortAnswers(60))
+	notes = noted(t, c, "one")
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], "outgrew the context")
+	require.Len(t, c.last.tokens, 60)
+}
+
+func TestModelWithoutSpeakersContinuesText(t *testing.T) {
+	m, words := generationModel(t, 24)
+	words.user, words.assistant = -1, -1
+	c := newChat(m, words, shortAnswers(4))
+	noted(t, c, "one", "one")
+	require.Equal(t, c.turns[0].Assistant, c.turns[1].Assistant)
+}
+
+// learnedPairs are what learnedModel knows.
+var learnedPairs = []pair{{"Who swims?", "The whale."}, {"鲸鱼住在哪里？", "住在海里。"}, {"What purrs?", "A cat purrs."}, {"猫吃什么？", "猫吃鱼。"}}
+
+// learnedModel trains a small model until it knows some answers, and returns its file.
+func learnedModel(t *testing.T) string {
+	data, err := json.Marshal(learnedPairs)
 	require.NoError(t, err)
-	require.NotContains(t, interactive(t, "", "--save="+path), "save the model", "not asked when a flag has said it")
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	trained(t, "--dim=32", "--hidden=64", "--context=64", "--finetune-epochs=150", "--finetune-lr=3e-3", "--finetune-accum=1",
+		"--finetune-patience=0", "--chat-data="+textFile(t, "learn.json", string(data)), "--save="+path)
+	return path
 }
 
-func TestAQuestionLongerThanTheContextIsRefused(t *testing.T) {
-	require.Contains(t, interactive(t, "\n"+strings.Repeat("why ", 100)+"\n"), "tokens, the context 32)")
+func TestTrainedModelAnswersWordForWordAndStops(t *testing.T) {
+	model := "--model=" + learnedModel(t)
+	var questions, answers strings.Builder
+	for _, p := range learnedPairs {
+		fmt.Fprintln(&questions, p.User)
+		fmt.Fprintln(&answers, p.Assistant)
+	}
+	code, out, errText := gogptReading(t, strings.NewReader(questions.String()), "chat", model)
+	require.Equal(t, exitOK, code)
+	require.Empty(t, errText)
+	require.Equal(t, answers.String(), out)
+
+	code, out, errText = gogpt(t, "chat", model, "--prompt=What purrs?", "--beam=3")
+	require.Equal(t, exitOK, code, errText)
+	require.Equal(t, "A cat purrs.\n", out)
+
+	code, out, errText = gogptReading(t, strings.NewReader(questions.String()), "chat", model, "--json", "--stop=cat", "--max-tokens=9")
+	require.Equal(t, exitOK, code, errText)
+	require.Equal(t, 4, strings.Count(out, "\n"))
+	require.Contains(t, out, `{"text":"A ",`)
+	require.Contains(t, out, `"stop_reason":"stop_string"`)
+}
+
+func TestOnePromptAsJSON(t *testing.T) {
+	m, words := generationModel(t, 24)
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	require.NoError(t, saveModel(path, m, words))
+	code, out, errText := gogpt(t, "chat", "--model="+path, "--prompt=the cat", "--json", "--max-tokens=5", "--temperature=0.8", "--seed=4")
+	require.Equal(t, exitOK, code, errText)
+	require.ElementsMatch(t, []string{"text", "tokens", "logprobs", "stop_reason", "tokens_per_sec"}, keysOf(t, []byte(out)))
+	var r answerResult
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Len(t, r.Tokens, 5)
+	require.Equal(t, stopMaxTokens, r.StopReason)
+	require.Equal(t, strings.ToValidUTF8(words.decode(r.Tokens), "\uFFFD"), r.Text)
+	seen := promptTokens(words, "the cat")
+	for i, token := range r.Tokens { // the model's own probabilities, whatever the temperature
+		require.InDelta(t, logProbs(m, seen)[token], float64(r.LogProbs[i]), 1e-4)
+		seen = append(seen, token)
+	}
+	require.False(t, math.IsNaN(float64(r.TokensPerSec)))
+}
+
+func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                   "--model=FILE is needed",
+		"--model=m --temperature=-1":         "--temperature=-1: takes",
+		"--model=m --temperature=NaN":        "--temperature=NaN: takes",
+		"--model=m --top-k=-1":               "--top-k=-1: takes",
+		"--model=m --top-p=0":                "--top-p=0: takes",
+		"--model=m --top-p=1.1":              "--top-p=1.1: takes",
+		"--model=m --min-p=2":                "--min-p=2: takes",
+		"--model=m --repetition-penalty=0":   "--repetition-penalty=0: takes",
+		"--model=m --frequency-penalty=Inf":  "--frequency-penalty=+Inf: takes",
+		"--model=m --max-tokens=0":           "--max-tokens=0: takes",
+		"--model=m --beam=0":                 "--beam=0: takes",
+		"--model=m --beam=2 --temperature=1": "--beam=2: takes",
+		"--model=m --threads=0":              "--threads=0: takes",
+		"--model=m --prompt=":                "--prompt=: takes",
+		"--model=m --tempurature=1":          "did you mean --temperature?",
+	} {
+		code, out, errText := gogpt(t, append([]string{"chat"}, strings.Fields(line)...)...)
+		require.Equal(t, exitUsage, code, line)
+		require.Empty(t, out)
+		require.Contains(t, errText, want)
+		require.Equal(t, 1, strings.Count(errText, "\n"), errText)
+	}
+	code, _, errText := gogpt(t, "chat", "--model=/no/such/file")
+	require.Equal(t, exitError, code)
+	require.Contains(t, errText, "/no/such/file")
 }

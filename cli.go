@@ -28,6 +28,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"train", "train a model: pretraining, then instruction tuning (the default command)", trainCommand},
+		{"chat", "talk with a saved model, or answer one prompt or a pipe", chatCommand},
 		{"eval", "measure a saved model on a file or a folder", evalCommand},
 		{"tokenize", "show the token ids and pieces of a text", tokenizeCommand},
 		{"gradcheck", "check the backward passes against float64 differences, or against a golden case", gradcheckCommand},

@@ -73,7 +73,12 @@
 //	  reference.go       the same model in plain float64 loops, forward only
 //
 //	5 around it
-//	  generate.go        the likeliest continuation
+//	  generate.go        prefill and decode through a cache, greedy answers side by side
+//	  sampling.go        temperature, cuts and penalties
+//	  stream.go          whole characters and stop strings out of tokens
+//	  generator.go       what an answer is, and the step to its next token
+//	  beam.go            beam search
+//	  answer.go          one answer to one prompt
 //	  tensor.go          named arrays and their types in files
 //	  tensorheader.go    the header of safetensors
 //	  safetensors.go     weights in files
@@ -95,8 +100,12 @@
 //	  console.go         streams, errors and flags of every command
 //	  flags.go           the flags of training
 //	  repository.go      the data inside the program
+//	  dialog.go          lines from a person or a pipe, questions, Ctrl-C
 //	  session.go         a run from data to saved model
-//	  chat.go            the conversation after training
+//	  chat.go            a conversation by the template
+//	  repl.go            its commands
+//	  chatcommand.go     chat
+//	  interactive.go     training with someone to ask
 //	  traincommand.go    train
 //	  commands.go        eval, tokenize, gradcheck, version
 //	  bench.go           the speed of a step

@@ -59,11 +59,20 @@ func evaluate(m *LLM, t *tokenizer, c *corpus) evalResult {
 	return r
 }
 
-// exactMatch is the share of questions, 0…1, whose greedy answer equals the reference answer.
+// exactMatch is the share of questions, 0…1, whose greedy answer equals the reference answer; NaN when the model's logits
+// are not finite.
 func exactMatch(m *LLM, t *tokenizer, pairs []pair) float64 {
+	prompts := make([][]int, len(pairs))
+	for i, p := range pairs {
+		prompts[i] = promptTokens(t, p.User)
+	}
+	answers, err := greedyAll(m, prompts, m.Context, t.endOfText)
+	if err != nil {
+		return math.NaN()
+	}
 	right := 0
-	for _, p := range pairs {
-		if prompt := promptTokens(t, p.User); t.decode(greedy(m, prompt, m.Context, t.endOfText)) == p.Assistant {
+	for i, p := range pairs {
+		if t.decode(answers[i]) == p.Assistant {
 			right++
 		}
 	}

@@ -43,11 +43,11 @@ func dataFlags(fs *flag.FlagSet, c *Config) {
 
 // trainFlags binds every flag of training.
 func trainFlags(fs *flag.FlagSet, c *Config, r *runFlags) {
-	fs.BoolVar(&r.quick, "quick", false, "pretraining only: 30 epochs, patience 10; flags beside it win")
-	fs.BoolVar(&r.noInteractive, "no-interactive", false, "never read standard input, never ask")
-	fs.StringVar(&r.save, "save", "", "write the trained model to `FILE` (safetensors)")
-	fs.StringVar(&r.checkpointDir, "checkpoint-dir", "", "write the model after each phase into `DIR`")
-	fs.StringVar(&r.logJSON, "log-json", "", "write one JSON line an epoch to `FILE`")
+	fs.BoolVar(&r.quick, "quick", r.quick, "pretraining only: 30 epochs, patience 10; flags beside it win")
+	fs.BoolVar(&r.noInteractive, "no-interactive", r.noInteractive, "never read standard input, never ask")
+	fs.StringVar(&r.save, "save", r.save, "write the trained model to `FILE` (safetensors)")
+	fs.StringVar(&r.checkpointDir, "checkpoint-dir", r.checkpointDir, "write the model after each phase into `DIR`")
+	fs.StringVar(&r.logJSON, "log-json", r.logJSON, "write one JSON line an epoch to `FILE`")
 	commonFlags(fs, c)
 	modelFlags(fs, &c.Model)
 	dataFlags(fs, c)
@@ -124,11 +124,18 @@ func parseTrain(c *console, args []string) (*Config, *runFlags, map[string]strin
 	if err := cfg.validate(); err != nil {
 		return nil, nil, nil, err
 	}
+	return &cfg, &r, flagValues(&cfg, &r), nil
+}
+
+// flagValues is what every flag of training would have to say for this configuration.
+func flagValues(cfg *Config, r *runFlags) map[string]string {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	trainFlags(fs, cfg, r)
 	values := map[string]string{"min-lr": strconv.FormatFloat(cfg.Pretrain.minLR(), 'g', -1, 64)}
 	fs.VisitAll(func(f *flag.Flag) {
 		if f.Name != "min-lr" {
 			values[f.Name] = f.Value.String()
 		}
 	})
-	return &cfg, &r, values, nil
+	return values
 }

@@ -143,8 +143,8 @@ func (g *goldenCase) check() (*goldenResult, error) {
 		}
 		copy(p.W, w)
 	}
-	continued := greedy(m, g.prompt, len(g.greedy)-len(g.prompt), ignored)
-	r := &goldenResult{GreedyEqual: slices.Equal(slices.Concat(g.prompt, continued), g.greedy)}
+	continued, err := greedy(m, g.prompt, len(g.greedy)-len(g.prompt), ignored)
+	r := &goldenResult{GreedyEqual: err == nil && slices.Equal(slices.Concat(g.prompt, continued), g.greedy)}
 	if err := g.checkStart(m, r); err != nil {
 		return nil, err
 	}

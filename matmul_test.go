@@ -136,9 +136,9 @@ func TestRowsThatShareACacheSetAreCopied(t *testing.T) {
 		b := randomView(rng, K, N, layoutPlain)
 		c, same := rowMajor(make([]float32, M*N), M, N), rowMajor(make([]float32, M*N), M, N)
 		before := c.clone()
-		matmul(c, wide, b)
+		serialMatmul(c, wide, b)
 		requireProduct(t, c, before, wide, b, false)
-		matmul(same, near, b)
+		serialMatmul(same, near, b)
 		requireSameBits(t, same.data, c.data)
 	})
 }

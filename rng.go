@@ -14,6 +14,7 @@ const (
 	dropoutStream            // dropout masks
 	checkStream              // probes and sequences of gradient checks
 	benchStream              // random tokens and matrices of benchmarks
+	sampleStream             // tokens of answers
 )
 
 // newRNG is a generator for one stream of a seed.

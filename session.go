@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,14 +23,19 @@ const (
 
 // session is one run of the train command.
 type session struct {
-	cfg   *Config
-	flags *runFlags
+	cfg    *Config
+	flags  *runFlags
+	values map[string]string // of every flag, for the log
 
 	tokenizer *tokenizer
 	model     *LLM
 	monitor   *monitor
 	phases    []*phase
 	heldout   []example // of the repository's data; empty for other data
+
+	// what a person is asked along the way; nil: nothing
+	started    func() error // the model stands, training is about to begin
+	pretrained func() error // pretraining has ended
 }
 
 // outputs lists every file that the run is going to write.
@@ -46,7 +52,42 @@ func (s *session) outputs() []string {
 	return paths
 }
 
-// prepare loads and splits the data, builds the tokenizer of the training part, the datasets and the model.
+// run trains, from data to saved model.
+func (s *session) run(c *console) error {
+	digests, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	var log io.Writer
+	if s.flags.logJSON != "" {
+		file, err := os.Create(s.flags.logJSON)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		log = file
+	}
+	var tty io.Writer
+	if isTerminal(c.err) && os.Getenv("TERM") != "dumb" {
+		tty = c.err
+	}
+	s.monitor = newMonitor(c.out, tty, log, os.Getenv("NO_COLOR") == "")
+	fmt.Fprintf(c.out, "GoGPT %s: %d parameters, vocabulary %d (%s), kernel %s, %d threads\n",
+		version, s.model.ParamCount(), s.tokenizer.size(), s.tokenizer.kind, kernelName(), threads())
+	if err := s.monitor.write(runRecord{Event: "run", Config: s.values, Seed: s.cfg.Seed, Data: digests,
+		Parameters: s.model.ParamCount(), Vocab: s.tokenizer.size(), Kernel: kernelName(), Version: version}); err != nil {
+		return err
+	}
+	if s.started != nil {
+		if err := s.started(); err != nil {
+			return err
+		}
+	}
+	return s.train(c)
+}
+
+// prepare loads and splits the data, builds the tokenizer of the training part and the model, unless the session has
+// them already, and the datasets.
 func (s *session) prepare() (digests map[string]string, err error) {
 	cfg := s.cfg
 	text, chat, err := loadCorpora(cfg)
@@ -62,11 +103,14 @@ func (s *session) prepare() (digests map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tokenizer, err = buildTokenizer(cfg, text, chat); err != nil {
-		return nil, err
+	if s.model == nil {
+		if s.tokenizer, err = buildTokenizer(cfg, text, chat); err != nil {
+			return nil, err
+		}
+		cfg.Model.Vocab = s.tokenizer.size()
+		s.model = newLLM(cfg.Model, newRNG(cfg.Seed, initStream))
 	}
-	cfg.Model.Vocab = s.tokenizer.size()
-	s.model = newLLM(cfg.Model, newRNG(cfg.Seed, initStream))
+	cfg.Model = s.model.ModelConfig
 	if err := s.addPhase("pretrain", cfg.Pretrain, pretrainOrder, text, heldText); err != nil {
 		return nil, err
 	}
@@ -155,18 +199,25 @@ func (s *session) train(c *console) error {
 			break
 		}
 		if p.name == "pretrain" && s.flags.checkpointDir != "" {
-			if failed = s.saveTo(c, filepath.Join(s.flags.checkpointDir, pretrainedModel)); failed != nil {
-				break
-			}
+			failed = s.saveTo(c, filepath.Join(s.flags.checkpointDir, pretrainedModel))
+		}
+		if p.name == "pretrain" && s.pretrained != nil {
+			failed = errors.Join(failed, s.pretrained())
+		}
+		if failed != nil {
+			break
 		}
 	}
 	var diverged *divergence
-	if failed != nil && !errors.As(failed, &diverged) {
-		return failed
-	}
-	if failed != nil {
+	var left *interrupted
+	switch {
+	case errors.As(failed, &diverged):
 		end.Error = failed.Error()
-	} else if end.Reason == endInterrupted {
+	case errors.As(failed, &left):
+		end.Reason = endInterrupted
+	case failed != nil:
+		return failed
+	case end.Reason == endInterrupted:
 		failed = caught()
 	}
 	if len(s.heldout) > 0 {
@@ -209,8 +260,7 @@ func catchSignals() (ctx context.Context, caught func() error, release func()) {
 			return
 		}
 		signal.Stop(signals)
-		number, _ := got.(syscall.Signal)
-		cancel(&interrupted{got.String(), 128 + int(number)})
+		cancel(interruptedBy(got))
 	}()
 	return ctx, func() error { return context.Cause(ctx) }, func() { signal.Stop(signals); close(signals) }
 }
