@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// walked trains a tiny model in the present folder with someone who types the lines of a script.
+func walked(t *testing.T, lines []string, flags ...string) (code int, out, notes string) {
+	args := tiny(append(append(smallData(t), "--no-interactive=false", "--finetune-epochs=1"), flags...)...)
+	return gogptReading(t, &script{t, lines}, args...)
+}
+
+// inOrder asserts that the parts stand in the text one after another.
+func inOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	rest := text
+	for _, part := range parts {
+		_, after, found := strings.Cut(rest, part)
+		require.True(t, found, "%q is missing, or too early, in:\n%s", part, text)
+		rest = after
+	}
+}
+
+const (
+	pretrainedPath = checkpointFolder + "/" + pretrainedModel
+	finalPath      = checkpointFolder + "/" + finalModel
+)
+
+func TestEndOfInputTakesEveryDefaultAndGoesOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, out, notes := walked(t, nil)
+	require.Equal(t, exitOK, code, notes)
+	inOrder(t, out, testPrompt, "(before training)", "pretrain: ", "save the pretrained model?", "["+pretrainedPath+"]", "saved: "+pretrainedPath,
+		"finetune: ", "ended: ", testPrompt, "save the model?", "saved: "+finalPath)
+	for _, path := range []string{pretrainedPath, finalPath} {
+		_, _, err := loadModel(path)
+		require.NoError(t, err)
+	}
+
+	code, out, notes = walked(t, nil)
+	require.Equal(t, exitOK, code, notes)
+	inOrder(t, out, "saved models: "+finalPath+", "+pretrainedPath, "[load]", "[final]", "loaded: "+finalPath, testPrompt)
+	require.NotContains(t, out, "pretrain: ")
+	require.NotContains(t, out, "save the model")
+}
+
+func TestSavedModelsAreLoadedOrTrainedOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	walked(t, []string{"no", "y", "a question"})
+	require.NoFileExists(t, pretrainedPath)
+	require.FileExists(t, finalPath)
+	walked(t, []string{"train", "", "n"})
+	require.FileExists(t, pretrainedPath)
+
+	code, out, notes := walked(t, []string{"load", "pre", "hello"})
+	require.Equal(t, exitOK, code, notes)
+	inOrder(t, out, "loaded: "+pretrainedPath, testPrompt)
+
+	code, out, notes = walked(t, []string{"cont", "", "2", "3e-5", "other.safetensors", "sub/folder/m.safetensors", "hello"}, "--log-json=run.jsonl", "--dim=32")
+	require.Equal(t, exitOK, code, notes)
+	inOrder(t, out, "loaded: "+finalPath, "epochs of pretraining [1]", "learning rate [0.0001]", "2 epochs", "saved: other.safetensors", "finetune: ", "saved: sub/folder/m.safetensors")
+	log, err := os.ReadFile("run.jsonl")
+	require.NoError(t, err)
+	require.Contains(t, string(log), `"pretrain-epochs":"2"`)
+	require.Contains(t, string(log), `"lr":"3e-05"`)
+	require.Contains(t, string(log), `"dim":"16"`, "the model's own size")
+	before, _, err := loadModel(finalPath)
+	require.NoError(t, err)
+	after, _, err := loadModel("sub/folder/m.safetensors")
+	require.NoError(t, err)
+	require.NotEqual(t, before.embed.wte.W, after.embed.wte.W)
+	requireNear(t, before.embed.wte.W, after.embed.wte.W)
+}
+
+// requireNear asserts that one set of weights comes from the other by a little training, not from another start.
+func requireNear(t *testing.T, a, b []float32) {
+	t.Helper()
+	var moved, size float64
+	for i := range a {
+		d := float64(a[i] - b[i])
+		moved, size = moved+d*d, size+float64(a[i])*float64(a[i])
+	}
+	require.Less(t, moved, size)
+}
+
+func TestThreeTimesNonsenseMeansTheDefault(t *testing.T) {
+	t.Chdir(t.TempDir())
+	walked(t, nil)
+	code, out, notes := walked(t, []string{"what", "maybe", "7", "x", "y", "z", "hello"})
+	require.Equal(t, exitOK, code, notes)
+	require.Equal(t, 3, strings.Count(out, "[load]"))
+	require.Equal(t, 3, strings.Count(out, "[final]"))
+	inOrder(t, out, `"what" is none of: load, train, continue`, "taking the default: load", "taking the default: final", "loaded: "+finalPath)
+
+	code, out, _ = walked(t, []string{"continue", "final", "-1", "1e3", "many", "0", "NaN", "fast", "n", "n"})
+	require.Equal(t, exitOK, code)
+	inOrder(t, out, "-1", "that is not a number", "taking the default: 1", "--lr=0: takes", "--lr=NaN: takes", "that is not a number", "taking the default: 0.0001")
+
+	require.NoError(t, os.WriteFile("file", nil, 0o644))
+	code, out, _ = walked(t, []string{"train", "file/m", "file/m", "file/m", "n"})
+	require.Equal(t, exitOK, code)
+	inOrder(t, out, "not a directory", "taking the default: "+pretrainedPath, "saved: "+pretrainedPath)
+}
+
+func TestCtrlCAtEveryQuestionLeavesWith130(t *testing.T) {
+	t.Chdir(t.TempDir())
+	walked(t, nil)
+	for _, lines := range [][]string{
+		{}, {"load"}, {"load", "final"}, {"continue", "final"}, {"continue", "final", "1"}, {"continue", "final", "1", "1e-4"},
+		{"train"}, {"train", "n"}, {"train", "n", "n"}, {"train", "n", "n", "a question"},
+	} {
+		code, out, notes := walked(t, append(lines, interruptSign))
+		require.Equal(t, 130, code, "after %q:\n%s", lines, out)
+		require.Contains(t, notes, "gogpt: interrupted")
+	}
+	code, out, _ := walked(t, []string{"train", interruptSign}, "--log-json=run.jsonl")
+	require.Equal(t, 130, code)
+	require.Contains(t, out, "ended: interrupted")
+	log, err := os.ReadFile("run.jsonl")
+	require.NoError(t, err)
+	require.Contains(t, string(log), `"reason":"interrupted"`)
+}
+
+func TestFlagsThatSaySaveAreNotAskedAgain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, flag := range []string{"--save=m.safetensors", "--checkpoint-dir=."} {
+		code, out, notes := walked(t, nil, flag)
+		require.Equal(t, exitOK, code, notes)
+		require.NotContains(t, out, "save the ")
+		require.Contains(t, out, "saved: ")
+	}
+}
+
+func TestDamagedModelIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir(checkpointFolder, 0o755))
+	require.NoError(t, os.WriteFile(finalPath, []byte("no model"), 0o644))
+	code, _, notes := walked(t, nil)
+	require.Equal(t, exitError, code)
+	require.Contains(t, notes, finalPath)
+	code, _, notes = walked(t, []string{"train"})
+	require.Equal(t, exitOK, code, notes)
+}
+
+func TestInterruptedTrainingCanBeSavedByAPerson(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for reply, saved := range map[string]bool{"": false, "m.safetensors": true} {
+		args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0")...)
+		out := &pressing{after: 4000}
+		c := &console{&script{t, []string{reply}}, out, &bytes.Buffer{}}
+		cfg, flags, values, err := parseTrain(c, args)
+		require.NoError(t, err)
+		p := &pipeline{newDialog(c), &session{cfg: cfg, flags: flags, values: values}}
+		p.person = true
+		stopped := new(interrupted)
+		require.ErrorAs(t, p.walk(), &stopped)
+		require.Equal(t, 130, stopped.code)
+		require.Contains(t, out.String(), "save the model as it is?")
+		require.Equal(t, saved, strings.Contains(out.String(), "saved: m.safetensors"))
+	}
+}

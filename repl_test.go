@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// interruptSign is a line of a script on which the reader presses Ctrl-C and types nothing more.
+const interruptSign = "^C"
+
+// script is an input that is typed line by line, each when it is wanted.
+type script struct {
+	t     *testing.T
+	lines []string
+}
+
+func (s *script) Read(p []byte) (int, error) {
+	if len(s.lines) == 0 {
+		return 0, io.EOF
+	}
+	line := s.lines[0]
+	if line == interruptSign {
+		if syscall.Kill(os.Getpid(), syscall.SIGINT) == nil {
+			<-s.t.Context().Done()
+		}
+		return 0, io.EOF
+	}
+	s.lines = s.lines[1:]
+	return copy(p, line+"\n"), nil
+}
+
+// conversation carries out the lines of a script with an untrained model of a context of 24.
+func conversation(t *testing.T, person bool, lines ...string) (r *repl, out, notes *bytes.Buffer, err error) {
+	m, words := generationModel(t, 24)
+	c := defaultGeneration()
+	c.MaxTokens = 6
+	out, notes = &bytes.Buffer{}, &bytes.Buffer{}
+	d := newDialog(&console{&script{t, lines}, out, notes})
+	d.person = person
+	r = newREPL(d, newChat(m, words, c), false)
+	return r, out, notes, r.run()
+}
+
+func TestPipeGetsOneAnswerALine(t *testing.T) {
+	r, out, _, err := conversation(t, false, "one", "", "two", "one", "/clear", "two")
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	require.Len(t, lines, 5)
+	require.Empty(t, lines[1])
+	require.Equal(t, lines[0], lines[3], "a line of a pipe is a question of its own")
+	require.NotEqual(t, lines[0], lines[2])
+	require.Len(t, r.turns, 4)
+}
+
+func TestAnswerWithLineBreaksStaysOneLineOfAPipe(t *testing.T) {
+	r, out, _, err := conversation(t, false)
+	require.NoError(t, err)
+	r.show([]byte("a\nb"))
+	require.Equal(t, "a b", out.String())
+	r.person = true
+	r.show([]byte("a\nb"))
+	require.Equal(t, "a ba\nb", out.String())
+}
+
+func TestPersonsTurnsAreOneConversation(t *testing.T) {
+	r, out, notes, err := conversation(t, true, "one", "two", "/stats", "/clear", "/stats")
+	require.NoError(t, err)
+	require.Contains(t, out.String(), "2 turns, of which the model sees")
+	require.Contains(t, out.String(), "2 turns, of which the model sees 0")
+	require.Contains(t, notes.String(), "(a new conversation)")
+	require.Equal(t, 6, strings.Count(out.String(), "> "))
+	require.Equal(t, 2, r.first)
+}
+
+func TestMistypedCommandIsAHintAndNoExit(t *testing.T) {
+	_, out, notes, err := conversation(t, true, "/hlep", "/nonsense", "/set", "/set heat=1", "/set temperature", "/set top-k=many",
+		"/set top-p=0", "/beam", "/beam 0", "/save", "/save "+t.TempDir()+"/no/such/file", "/why", "one")
+	require.NoError(t, err)
+	for _, hint := range []string{`"/hlep", did you mean /help?`, `"/nonsense"; /help`, `no setting "heat"`, "NAME=VALUE",
+		"top-k=many: takes a whole number", "top-p=0: takes", "/beam 3", "beam=0: takes", "/save FILE", "no such file", "no answer yet"} {
+		require.Contains(t, notes.String(), hint)
+	}
+	require.Contains(t, out.String(), "temperature=0\n", "/set shows the settings, unchanged")
+}
+
+func TestSettingsTakeEffect(t *testing.T) {
+	r, out, notes, err := conversation(t, true, "/set temperature=0.7", "/set --top-k=5", "/set stop=xyz", "/set stop=ab", "/set seed=9", "one")
+	require.NoError(t, err)
+	require.NotContains(t, notes.String(), "takes")
+	require.Equal(t, 0.7, r.sampler.Temperature)
+	require.Equal(t, 5, r.sampler.TopK)
+	require.Equal(t, []string{"xyz", "ab"}, r.Stops)
+	require.Equal(t, uint64(9), r.Seed)
+	_, again, _, err := conversation(t, true, "/set temperature=0.7", "/set top-k=5", "/set stop=xyz", "/set stop=ab", "/set seed=9", "one")
+	require.NoError(t, err)
+	require.Equal(t, out.String(), again.String())
+	_, _, notes, err = conversation(t, true, "/set temperature=0.7", "/beam 3")
+	require.NoError(t, err)
+	require.Contains(t, notes.String(), "beam=3: takes no temperature")
+}
+
+func TestWhyShowsProbabilitiesThatFallAndSumToLessThanOne(t *testing.T) {
+	r, out, _, err := conversation(t, true, "one", "/why", "/beam 3", "one", "/why")
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(out.String(), "  ended by "))
+	require.GreaterOrEqual(t, strings.Count(out.String(), "  beam: score -"), 1)
+	for _, token := range r.last.tokens {
+		for i, other := range token.top[1:] {
+			require.LessOrEqual(t, other.logProb, token.top[i].logProb)
+		}
+	}
+}
+
+func TestConversationIsSavedAsTrainingPairs(t *testing.T) {
+	dir := t.TempDir()
+	path, model := filepath.Join(dir, "talk.json"), filepath.Join(dir, "m.safetensors")
+	r, _, notes, err := conversation(t, true, "one", "/clear", "two", "/save "+path, "/save "+model)
+	require.NoError(t, err)
+	require.Contains(t, notes.String(), "(saved: "+path+")")
+	_, _, err = loadModel(model)
+	require.NoError(t, err)
+	saved, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(saved), `{"user":"one","assistant":`)
+	require.Len(t, r.turns, 2)
+}
+
+func TestExitAndTheEndOfInputLeave(t *testing.T) {
+	_, out, _, err := conversation(t, true, "/exit", "one")
+	require.NoError(t, err)
+	require.Equal(t, "> ", out.String())
+	_, out, _, err = conversation(t, true)
+	require.NoError(t, err)
+	require.Equal(t, "> \n", out.String())
+}
+
+func TestCtrlCAtThePromptLeavesWith130(t *testing.T) {
+	_, _, _, err := conversation(t, true, "one", interruptSign)
+	stopped := new(interrupted)
+	require.ErrorAs(t, err, &stopped)
+	require.Equal(t, 130, stopped.code)
+}
+
+// pressing is an output that presses Ctrl-C when it has seen some bytes of an answer.
+type pressing struct {
+	bytes.Buffer
+	after int
+}
+
+func (p *pressing) Write(b []byte) (int, error) {
+	if n := p.Len(); n < p.after && n+len(b) >= p.after {
+		syscall.Kill(os.Getpid(), syscall.SIGINT)
+	}
+	return p.Buffer.Write(b)
+}
+
+func TestCtrlCStopsTheAnswerAndTheConversationGoesOn(t *testing.T) {
+	m, words := generationModel(t, 24)
+	c := defaultGeneration()
+	c.MaxTokens = 1 << 30
+	for token, special := range words.special { // an answer that never ends by itself
+		if special {
+			clear(m.embed.wte.W[token*m.Dim : (token+1)*m.Dim])
+		}
+	}
+	for _, person := range []bool{true, false} {
+		out, notes := &pressing{after: 40}, &bytes.Buffer{}
+		d := newDialog(&console{&script{t, []string{"one", "/stats"}}, out, notes})
+		d.person = person
+		err := newREPL(d, newChat(m, words, c), false).run()
+		require.Contains(t, notes.String(), "(stopped)")
+		if person {
+			require.NoError(t, err)
+			require.Contains(t, out.String(), "ended by interrupted")
+		} else {
+			require.ErrorContains(t, err, "interrupted", "nobody is there to go on")
+		}
+	}
+}
+
+// No line makes the conversation fail or end, but /exit.
+func FuzzREPLLine(f *testing.F) {
+	for _, cmd := range replCommands() {
+		f.Add(cmd.name)
+	}
+	for _, line := range []string{"/set temperature=1e308", "/set stop=\xff", "/beam 64", "/set max-tokens=2", "\x00", "鲸", "/", "//", "<|user|>"} {
+		f.Add(line)
+	}
+	m, words := generationModel(f, 24)
+	f.Fuzz(func(t *testing.T, line string) {
+		if strings.Contains(line, "save") || strings.Contains(line, "max-tokens") || len(line) > 300 {
+			return // no files, no long answers
+		}
+		c := defaultGeneration()
+		c.MaxTokens = 3
+		d := newDialog(&console{strings.NewReader(line + "\nand then?\n/why\n"), io.Discard, io.Discard})
+		d.person = len(line)%2 == 0
+		r := newREPL(d, newChat(m, words, c), len(line)%3 == 0)
+		require.NoError(t, r.run())
+	})
+}

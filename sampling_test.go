@@ -1,0 +1,217 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"sort"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// slowDistribution is the probability of every token by the definitions at the top of sampling.go, one pass a rule.
+func slowDistribution(logits []float32, counts []int, c samplingConfig) []float64 {
+	V := len(logits)
+	l, p, order := make([]float64, V), make([]float64, V), make([]int, V)
+	for i := range logits {
+		order[i], l[i] = i, float64(logits[i])
+		if counts[i] > 0 {
+			if l[i] > 0 {
+				l[i] /= c.Repetition
+			} else {
+				l[i] *= c.Repetition
+			}
+			l[i] -= c.Frequency * float64(counts[i])
+		}
+	}
+	sort.SliceStable(order, func(a, b int) bool { return l[order[a]] > l[order[b]] })
+	if c.Temperature == 0 {
+		p[order[0]] = 1
+		return p
+	}
+	keep := func(kept func(rank int) bool) { // the others get probability 0
+		var total float64
+		for rank, i := range order {
+			if !kept(rank) {
+				p[i] = 0
+			}
+			total += p[i]
+		}
+		for i := range p {
+			p[i] /= total
+		}
+	}
+	for i := range p {
+		p[i] = math.Exp((l[i] - l[order[0]]) / c.Temperature)
+	}
+	keep(func(rank int) bool { return c.TopK == 0 || rank < c.TopK })
+	before := make([]float64, V) // probability of what is likelier
+	for rank := 1; rank < V; rank++ {
+		before[rank] = before[rank-1] + p[order[rank-1]]
+	}
+	keep(func(rank int) bool { return c.TopP == 1 || before[rank] < c.TopP })
+	top := p[order[0]]
+	keep(func(rank int) bool { return p[order[rank]] >= c.MinP*top })
+	return p
+}
+
+// samplerCases use every rule alone, and together with others.
+var samplerCases = map[string]samplingConfig{
+	"plain":            {Temperature: 1, TopP: 1, Repetition: 1},
+	"cold":             {Temperature: 0.3, TopP: 1, Repetition: 1},
+	"hot":              {Temperature: 3, TopP: 1, Repetition: 1},
+	"top-k":            {Temperature: 1, TopK: 4, TopP: 1, Repetition: 1},
+	"top-p":            {Temperature: 1, TopP: 0.7, Repetition: 1},
+	"top-k and top-p":  {Temperature: 1.3, TopK: 6, TopP: 0.8, Repetition: 1},
+	"min-p":            {Temperature: 1, TopP: 1, MinP: 0.2, Repetition: 1},
+	"all cuts":         {Temperature: 2, TopK: 9, TopP: 0.9, MinP: 0.1, Repetition: 1},
+	"repetition":       {Temperature: 1, TopP: 1, Repetition: 1.7},
+	"frequency":        {Temperature: 1, TopP: 1, Repetition: 1, Frequency: 0.6},
+	"everything":       {Temperature: 1.5, TopK: 9, TopP: 0.95, MinP: 0.05, Repetition: 1.2, Frequency: 0.3},
+	"greedy":           {TopP: 1, Repetition: 1},
+	"greedy penalized": {TopP: 1, Repetition: 1.9, Frequency: 0.5},
+}
+
+// samplerInput is a row of 12 logits with a tie, and how often each token has occurred.
+func samplerInput(rng *rand.Rand) (logits []float32, counts []int) {
+	logits, counts = make([]float32, 12), make([]int, 12)
+	for i := range logits {
+		logits[i] = float32(1.5 * rng.NormFloat64())
+		counts[i] = max(0, rng.IntN(5)-2)
+	}
+	logits[3] = logits[8]
+	return logits, counts
+}
+
+// Many draws are distributed as the definitions say: the chi-square statistic stays below the bound that one right
+// sampler in a million exceeds, and a token of probability 0 is never drawn.
+func TestEveryRuleDrawsByItsDefinition(t *testing.T) {
+	const draws = 20000
+	for name, c := range samplerCases {
+		t.Run(name, func(t *testing.T) {
+			logits, counts := samplerInput(newRNG(11, checkStream))
+			want := slowDistribution(logits, counts, c)
+			s := sampler{samplingConfig: c, rng: newRNG(12, sampleStream)}
+			s.begin(len(logits))
+			got := make([]int, len(logits))
+			for range draws {
+				copy(s.counts, counts)
+				token, err := s.choose(logits)
+				require.NoError(t, err)
+				require.Equal(t, counts[token]+1, s.counts[token], "a chosen token counts")
+				got[token]++
+			}
+			requireChiSquare(t, want, got, draws)
+		})
+	}
+}
+
+func requireChiSquare(t *testing.T, want []float64, got []int, draws int) {
+	t.Helper()
+	statistic, freedom := chiSquare(want, got, draws)
+	require.False(t, math.IsInf(statistic, 1), "a token of probability 0 was drawn: %v by %v", got, want)
+	if freedom > 0 {
+		// Wilson and Hilferty 1931: (χ²/k)^⅓ is nearly normal; 4.75 deviations are one in a million
+		k := float64(freedom)
+		bound := k * math.Pow(1-2/(9*k)+4.75*math.Sqrt(2/(9*k)), 3)
+		require.Less(t, statistic, bound, "%v by %v", got, want)
+	}
+}
+
+func chiSquare(want []float64, got []int, draws int) (statistic float64, freedom int) {
+	freedom = -1
+	for i, p := range want {
+		switch expected := p * float64(draws); {
+		case p > 0:
+			statistic += (float64(got[i]) - expected) * (float64(got[i]) - expected) / expected
+			freedom++
+		case got[i] > 0:
+			return math.Inf(1), 0
+		}
+	}
+	return statistic, freedom
+}
+
+// The statistic would notice a rule left out or applied in the wrong place.
+func TestChiSquareRefusesAWrongSampler(t *testing.T) {
+	logits, counts := samplerInput(newRNG(11, checkStream))
+	for name, wrong := range map[string]samplingConfig{
+		"all cuts": samplerCases["plain"], "top-k and top-p": samplerCases["top-k"], "cold": samplerCases["plain"],
+		"repetition": samplerCases["plain"], "frequency": samplerCases["plain"],
+	} {
+		s := sampler{samplingConfig: wrong, rng: newRNG(13, sampleStream)}
+		s.begin(len(logits))
+		got := make([]int, len(logits))
+		for range 20000 {
+			copy(s.counts, counts)
+			token, err := s.choose(logits)
+			require.NoError(t, err)
+			got[token]++
+		}
+		statistic, _ := chiSquare(slowDistribution(logits, counts, samplerCases[name]), got, 20000)
+		require.Greater(t, statistic, 200.0, name)
+	}
+}
+
+// Over random inputs and settings the candidates that are left, and their shares, are those of the definitions.
+func TestCutsEqualTheSlowOracle(t *testing.T) {
+	rng := newRNG(14, checkStream)
+	for range 2000 {
+		logits, counts := samplerInput(rng)
+		c := samplingConfig{Temperature: 0.2 + 3*rng.Float64(), TopK: rng.IntN(14), TopP: 1 - rng.Float64(), MinP: rng.Float64() / 2,
+			Repetition: 0.5 + 2*rng.Float64(), Frequency: rng.NormFloat64()}
+		want := slowDistribution(logits, counts, c)
+		s := sampler{samplingConfig: c, rng: newRNG(rng.Uint64(), sampleStream)}
+		s.begin(len(logits))
+		for range 20 {
+			copy(s.counts, counts)
+			token, err := s.choose(logits)
+			require.NoError(t, err)
+			require.Positive(t, want[token], "%+v", c)
+		}
+	}
+}
+
+func TestDrawFollowsThePlaceInTheSum(t *testing.T) {
+	c := []candidate{{token: 4, p: 0.5}, {token: 7, p: 0}, {token: 2, p: 1.5}}
+	for u, token := range map[float64]int{0: 4, 0.2499: 4, 0.25: 2, 0.999999999: 2} {
+		require.Equal(t, token, drawCandidate(c, u), "u = %g", u)
+	}
+}
+
+func TestSameSeedGivesTheSameAnswer(t *testing.T) {
+	m, words := generationModel(t, 24)
+	answer := func(seed uint64) string {
+		c := defaultGeneration()
+		c.Temperature, c.Seed, c.MaxTokens = 2, seed, 20
+		a, err := newGenerator(m, words, c).answer(t.Context(), []int{1}, func([]byte) {})
+		require.NoError(t, err)
+		return a.text
+	}
+	require.Equal(t, answer(1), answer(1))
+	require.NotEqual(t, answer(1), answer(2))
+}
+
+func TestLikeliestTokensAreTheTopOfTheSortedRow(t *testing.T) {
+	rng := newRNG(15, checkStream)
+	for range 200 {
+		logits := make([]float32, 1+rng.IntN(9))
+		for i := range logits {
+			logits[i] = float32(rng.NormFloat64())
+		}
+		var top [runnersUp]tokenChance
+		likeliestTokens(&top, logits, 0.5)
+		order := make([]int, len(logits))
+		for i := range order {
+			order[i] = i
+		}
+		sort.SliceStable(order, func(a, b int) bool { return logits[order[a]] > logits[order[b]] })
+		for i, got := range top {
+			if i >= len(order) {
+				require.Equal(t, -1, got.token)
+				continue
+			}
+			require.Equal(t, tokenChance{order[i], float64(logits[order[i]]) - 0.5}, got)
+		}
+	}
+}
