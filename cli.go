@@ -32,6 +32,8 @@ func commands() []command {
 		{"eval", "measure a saved model on a file or a folder", evalCommand},
 		{"tokenize", "show the token ids and pieces of a text", tokenizeCommand},
 		{"gradcheck", "check the backward passes against float64 differences, or against a golden case", gradcheckCommand},
+		{"ablate", "train the stable configuration with one change at a time, and compare", ablateCommand},
+		{"report", "draw one page of the curves of one or several runs", reportCommand},
 		{"bench", "time a training step, or one matrix product, beside the processor's peak", benchCommand},
 		{"version", "print the version and the kernel in use", versionCommand},
 	}

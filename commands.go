@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// The commands that look at models and texts without training.
+// The commands that look at models, texts and logs without training.
 
 // errChecksFailed is the exit code of a check whose table has already told what failed.
 var errChecksFailed = errors.New("the check failed")
@@ -252,4 +252,25 @@ func printGradRows(c *console, rows []gradRow, asJSON bool) error {
 		return errChecksFailed
 	}
 	return nil
+}
+
+func reportCommand(c *console, args []string) error {
+	fs := flag.NewFlagSet("report", flag.ContinueOnError)
+	out := fs.String("o", "", "write the page to `FILE.html`")
+	files, err := parseFlagsAndFiles(c, fs, args)
+	if err != nil {
+		return err
+	}
+	if *out == "" || len(files) == 0 {
+		return usagef("report takes -o FILE.html and the logs of one or several runs, as --log-json writes them")
+	}
+	var runs []*runLog
+	for _, path := range files {
+		l, err := readRunLog(path)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, l)
+	}
+	return writePage(*out, "report", newReportPage(runs))
 }

@@ -36,6 +36,7 @@ type Config struct {
 	// the optimizer's step
 	Batch       int     // samples a micro-batch
 	Clip        float64 // limit of the global gradient norm; 0: off
+	ClipLogits  bool    // for ablations only: Clip bounds the gradient by the logits instead, where it hardly ever acts
 	WeightDecay float64 // of matrices only, a step's share times the learning rate
 	Beta2       float64 // Adam's decay of squared gradients
 	Warmup      int     // steps of linear warm-up at the start of a phase
@@ -58,6 +59,8 @@ type Config struct {
 	// the run
 	Seed    uint64
 	Threads int // by default every core
+
+	LogAttnGradient int // steps from one comparison of the attention backwards to the next; 0: none. Changes no bit
 }
 
 // The name of a plan, and the limits of early stopping and of the schedule that no flag changes.
@@ -157,6 +160,7 @@ func (c *Config) validate() error {
 	}
 	check(c.Warmup >= 0, "warmup-steps", c.Warmup, "a whole number of at least 0")
 	check(c.MaxSteps >= 0, "max-steps", c.MaxSteps, "a whole number of at least 0 (0: no limit)")
+	check(c.LogAttnGradient >= 0, "log-attn-gradient", c.LogAttnGradient, "a whole number of at least 0 (0: off)")
 	check(c.FreezeAttnEpochs >= 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "a whole number of at least 0 (0: off)")
 	check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
 	check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,

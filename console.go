@@ -65,8 +65,26 @@ var (
 	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
 )
 
-// parseFlags reads the flags of a command. Help goes to c.out; errors name the flag, its value and what it takes.
+// parseFlags reads the flags of a command that takes nothing else.
 func parseFlags(c *console, fs *flag.FlagSet, args []string) error {
+	others, err := parseFlagsAndFiles(c, fs, args)
+	if err == nil && len(others) > 0 {
+		err = usagef("unexpected argument %q: flags are written --name=value", others[0])
+	}
+	return err
+}
+
+// parseFlagsAndFiles reads flags and, before, between and behind them, the names of files.
+func parseFlagsAndFiles(c *console, fs *flag.FlagSet, args []string) (files []string, err error) {
+	for err = parseLeadingFlags(c, fs, args); err == nil && fs.NArg() > 0; err = parseLeadingFlags(c, fs, args) {
+		files, args = append(files, fs.Arg(0)), fs.Args()[1:]
+	}
+	return files, err
+}
+
+// parseLeadingFlags reads flags up to the first other argument. Help goes to c.out; errors name the flag, its value and
+// what it takes.
+func parseLeadingFlags(c *console, fs *flag.FlagSet, args []string) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
 	err := fs.Parse(args)
@@ -78,9 +96,6 @@ func parseFlags(c *console, fs *flag.FlagSet, args []string) error {
 	}
 	if err != nil {
 		return usagef("%s", explainFlag(fs, err.Error()))
-	}
-	if fs.NArg() > 0 {
-		return usagef("unexpected argument %q: flags are written --name=value", fs.Arg(0))
 	}
 	return nil
 }

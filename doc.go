@@ -88,26 +88,39 @@
 //	  earlystop.go       when to stop
 //	  record.go          the lines of a log
 //	  health.go          the verdict on a phase
+//	  sample.go          what the model makes of a fixed prompt as it learns
 //	  phase.go           what a phase learns from, what an epoch adds up to
-//	  monitor.go         table and log of a run
+//	  monitor.go         table and observers of a run
 //	  eval.go            loss of data that is not learned from
-//	  train.go           the training loop
 //	  gradrule.go        what each attention backward assumes
 //	  gradcheck.go       gradients against differences
+//	  attngradient.go    the approximate attention backwards during training
+//	  train.go           the training loop
 //	  golden.go          gradients against PyTorch
+//	  tensorboard.go     event files
+//	  runlog.go          a run read back from its log
+//	  axis.go            places and names of values in charts
+//	  svg.go             charts
+//	  timeline.go        spans of epochs
+//	  figures.go         the curves of a phase
+//	  report.go          the page of one or several runs
+//	  ablation.go        one change at a time, and what it came to
+//	  ablationpage.go    the page of an ablation
 //
 //	7 face
 //	  console.go         streams, errors and flags of every command
 //	  flags.go           the flags of training
 //	  repository.go      the data inside the program
 //	  dialog.go          lines from a person or a pipe, questions, Ctrl-C
+//	  logs.go            the files that observe a run
 //	  session.go         a run from data to saved model
 //	  chat.go            a conversation by the template
 //	  repl.go            its commands
 //	  chatcommand.go     chat
 //	  interactive.go     training with someone to ask
 //	  traincommand.go    train
-//	  commands.go        eval, tokenize, gradcheck, version
+//	  commands.go        eval, tokenize, gradcheck, report, version
+//	  ablate.go          ablate
 //	  bench.go           the speed of a step
 //	  cli.go             command line and exit codes
 //	  main.go            the only exit

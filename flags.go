@@ -16,6 +16,8 @@ type runFlags struct {
 	save          string
 	checkpointDir string
 	logJSON       string
+	report        string
+	tensorboard   string
 }
 
 // modelFlags binds the sizes of the model.
@@ -41,13 +43,20 @@ func dataFlags(fs *flag.FlagSet, c *Config) {
 	fs.StringVar(&c.Tokenizer, "tokenizer", c.Tokenizer, "`bpe` (byte-level merges) or char (whole characters)")
 }
 
-// trainFlags binds every flag of training.
+// trainFlags binds every flag of the train command.
 func trainFlags(fs *flag.FlagSet, c *Config, r *runFlags) {
 	fs.BoolVar(&r.quick, "quick", r.quick, "pretraining only: 30 epochs, patience 10; flags beside it win")
 	fs.BoolVar(&r.noInteractive, "no-interactive", r.noInteractive, "never read standard input, never ask")
 	fs.StringVar(&r.save, "save", r.save, "write the trained model to `FILE` (safetensors)")
 	fs.StringVar(&r.checkpointDir, "checkpoint-dir", r.checkpointDir, "write the model after each phase into `DIR`")
 	fs.StringVar(&r.logJSON, "log-json", r.logJSON, "write one JSON line an epoch to `FILE`")
+	fs.StringVar(&r.report, "report", r.report, "write a page with the run's curves to `FILE.html` at its end")
+	fs.StringVar(&r.tensorboard, "tensorboard", r.tensorboard, "write an event file for TensorBoard into `DIR`")
+	configFlags(fs, c)
+}
+
+// configFlags binds the configuration.
+func configFlags(fs *flag.FlagSet, c *Config) {
 	commonFlags(fs, c)
 	modelFlags(fs, &c.Model)
 	dataFlags(fs, c)
@@ -63,6 +72,7 @@ func trainFlags(fs *flag.FlagSet, c *Config, r *runFlags) {
 	planFlags(fs, "finetune-epochs", "finetune-", "tuning", &c.Finetune)
 	fs.IntVar(&c.Batch, "batch", c.Batch, "samples a micro-batch")
 	fs.Float64Var(&c.Clip, "clip", c.Clip, "limit of the global gradient norm; 0: off")
+	fs.BoolVar(&c.ClipLogits, "clip-logits", c.ClipLogits, "for ablate only: --clip bounds the gradient by the logits instead of the parameters'")
 	fs.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay of matrices")
 	fs.Float64Var(&c.Beta2, "beta2", c.Beta2, "Adam's decay of squared gradients")
 	fs.IntVar(&c.Warmup, "warmup-steps", c.Warmup, "steps of linear warm-up at the start of a phase")
@@ -70,6 +80,7 @@ func trainFlags(fs *flag.FlagSet, c *Config, r *runFlags) {
 	fs.Float64Var(&c.Smoothing, "label-smoothing", c.Smoothing, "label smoothing of the training loss")
 	fs.Float64Var(&c.Dropout, "dropout", c.Dropout, "share of activations dropped in training")
 	fs.Var(&c.Backward, "attn-backward", "backward pass of attention, a `MODE`: exact, straight-through or stop-gradient")
+	fs.IntVar(&c.LogAttnGradient, "log-attn-gradient", c.LogAttnGradient, "compare the attention backwards every `N` steps, in the log and the report")
 	fs.BoolVar(&c.FreezeAttn, "freeze-attn", c.FreezeAttn, "Q, K, V and O keep their initial weights")
 	fs.IntVar(&c.FreezeAttnEpochs, "freeze-attn-epochs", c.FreezeAttnEpochs, "Q, K, V and O rest for this many epochs of the first phase, then learn")
 	fs.StringVar(&c.Unfreeze, "unfreeze", c.Unfreeze, "`layered`: Q, K, V and O learn block by block from the top down, the rest from the start")
@@ -123,6 +134,9 @@ func parseTrain(c *console, args []string) (*Config, *runFlags, map[string]strin
 	}
 	if err := cfg.validate(); err != nil {
 		return nil, nil, nil, err
+	}
+	if cfg.LogAttnGradient > 0 && r.logJSON == "" && r.report == "" {
+		return nil, nil, nil, usagef("--log-attn-gradient=%d: takes --log-json=FILE or --report=FILE.html beside it", cfg.LogAttnGradient)
 	}
 	return &cfg, &r, flagValues(&cfg, &r), nil
 }

@@ -31,13 +31,9 @@ const (
 
 // gradRow is what the check finds for one tensor and one attention backward.
 type gradRow struct {
-	Tensor    string    `json:"tensor"`
-	Mode      string    `json:"mode"`
-	RelErr    jsonFloat `json:"rel_err"`    // exact: against differences; else: distance to the exact gradient
-	Cosine    jsonFloat `json:"cosine"`     // with the same vector
-	NormRatio jsonFloat `json:"norm_ratio"` // ‖g‖ / ‖that vector‖
-	RuleErr   jsonFloat `json:"rule_err"`   // against differences of the model that the mode assumes
-	OK        bool      `json:"ok"`         // RuleErr within its limit
+	gradDistance
+	RuleErr jsonFloat `json:"rule_err"` // against differences of the model that the mode assumes
+	OK      bool      `json:"ok"`       // RuleErr within its limit
 }
 
 // gradCheck checks one model on one batch.
@@ -46,6 +42,8 @@ type gradCheck struct {
 	batch *Batch
 	ref   *reference
 	seed  uint64
+
+	smoothing float64 // of the loss whose gradient is taken
 }
 
 // checkGradients measures every tensor in the given modes. The exact backward always comes first.
@@ -68,7 +66,7 @@ func (c *gradCheck) gradients(mode AttentionBackward) []gradTensor {
 	m := c.model
 	m.SetAttentionBackward(mode)
 	clearGrads(m.Params())
-	loss := m.Loss(c.batch, 0)
+	loss := m.Loss(c.batch, c.smoothing)
 	m.Backward(1 / float64(loss.targets))
 	var gs []gradTensor
 	for _, p := range m.Params() {
@@ -150,7 +148,7 @@ func (r gradRow) asMode(mode AttentionBackward) gradRow {
 }
 
 func (c *gradCheck) checkTensor(mode AttentionBackward, t, exact gradTensor) gradRow {
-	row := gradRow{Tensor: t.name, Mode: mode.String()}
+	row := gradRow{gradDistance: gradDistance{Tensor: t.name, Mode: mode.String()}}
 	if strings.HasSuffix(t.name, ".c_attn.bias[k]") {
 		return c.checkZero(row, mode, t)
 	}
@@ -182,9 +180,9 @@ func (c *gradCheck) checkZero(row gradRow, mode AttentionBackward, t gradTensor)
 }
 
 // compare fills in how far g is from want.
-func (r *gradRow) compare(g, want []float64) {
+func (d *gradDistance) compare(g, want []float64) {
 	relErr, cosine, ratio := compareVectors(g, want)
-	r.RelErr, r.Cosine, r.NormRatio = jsonFloat(relErr), jsonFloat(cosine), jsonFloat(ratio)
+	d.RelErr, d.Cosine, d.NormRatio = jsonFloat(relErr), jsonFloat(cosine), jsonFloat(ratio)
 }
 
 // compareVectors returns ‖g − want‖/‖want‖, the cosine between them and ‖g‖/‖want‖. Equal vectors of zeros have error 0.

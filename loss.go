@@ -83,6 +83,26 @@ func (ce *CrossEntropy) forwardRows(lo, hi int) {
 	}
 }
 
+// gradNorm returns ‖d(Σ smoothed)/d(logits)‖ = √Σ_tv (p_v − q_v)², after Forward and before Backward.
+func (ce *CrossEntropy) gradNorm() float64 {
+	V := len(ce.exps) / len(ce.targets)
+	uniform := ce.smoothing / float64(V)
+	var squares float64
+	for t, target := range ce.targets {
+		if target == ignored {
+			continue
+		}
+		for v, e := range ce.exps[t*V : (t+1)*V] {
+			d := float64(e)/ce.total[t] - uniform
+			if v == target {
+				d -= 1 - ce.smoothing
+			}
+			squares += d * d
+		}
+	}
+	return math.Sqrt(squares)
+}
+
 // Backward returns d(Σ smoothed · weight)/d(logits) [T, V], in the memory of the logits given to Forward.
 // With weight = 1 / targets of the optimizer step, gradients of micro-batches add up to that of the mean loss.
 func (ce *CrossEntropy) Backward(weight float64) []float32 {

@@ -86,9 +86,13 @@ func (p *product) run() {
 	if p.a.cols == 0 && !p.accumulate {
 		p.c.clear()
 	}
-	for j := 0; j < p.c.cols; j += columnBlock {
+	block := columnBlock
+	if p.c.rows <= kern.rows {
+		block = kern.cols // b is read once: its copy need not outlive a tile
+	}
+	for j := 0; j < p.c.cols; j += block {
 		for k := 0; k < p.a.cols; k += depthBlock {
-			p.runBlock(j, min(j+columnBlock, p.c.cols), k, min(k+depthBlock, p.a.cols))
+			p.runBlock(j, min(j+block, p.c.cols), k, min(k+depthBlock, p.a.cols))
 		}
 	}
 }

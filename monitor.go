@@ -9,15 +9,20 @@ import (
 	"time"
 )
 
-// The monitor shows a run as it goes: a table line an epoch on stdout, a live line within the epoch on a terminal, and
-// JSON lines in a log file. It only looks: nothing here changes what is trained.
+// The monitor shows a run as it goes: a table line an epoch on stdout, a live line within the epoch on a terminal. It
+// hands every record to its observers: the JSON lines of a log file, TensorBoard's events, the HTML report. It only
+// looks: nothing here changes what is trained.
+
+// observer takes the records of a run one by one: a runRecord, then *epochRecord with sampleRecord and
+// attnGradientRecord between them, then an endRecord.
+type observer interface{ observe(record any) error }
 
 // monitor shows and logs one run.
 type monitor struct {
-	out   io.Writer // table
-	tty   io.Writer // live line; nil: no terminal
-	log   io.Writer // JSON lines; nil: none
-	color bool      // of the live line
+	out       io.Writer // table
+	tty       io.Writer // live line; nil: no terminal
+	color     bool      // of the live line
+	observers []observer
 
 	started time.Time
 	began   float64   // seconds from the start to the phase at work
@@ -26,21 +31,35 @@ type monitor struct {
 	phases  []string
 }
 
+// newMonitor is a monitor that prints to out and, where they are not nil, to tty and log.
 func newMonitor(out, tty, log io.Writer, color bool) *monitor {
-	return &monitor{out: out, tty: tty, log: log, color: color, started: time.Now(), history: map[string][]*epochRecord{}}
+	m := &monitor{out: out, tty: tty, color: color, started: time.Now(), history: map[string][]*epochRecord{}}
+	if log != nil {
+		m.observers = append(m.observers, jsonLog{log})
+	}
+	return m
 }
 
-// write appends one line to the log, at once.
-func (m *monitor) write(record any) error {
-	if m.log == nil {
-		return nil
-	}
+// jsonLog is the observer that writes a record a line, at once.
+type jsonLog struct{ out io.Writer }
+
+func (l jsonLog) observe(record any) error {
 	line, err := json.Marshal(record)
 	if err == nil {
-		_, err = m.log.Write(append(line, '\n'))
+		_, err = l.out.Write(append(line, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
+	}
+	return nil
+}
+
+// write hands a record to every observer.
+func (m *monitor) write(record any) error {
+	for _, o := range m.observers {
+		if err := o.observe(record); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -87,8 +106,8 @@ func (m *monitor) eta(r *epochRecord) string {
 	return (time.Duration(pace*float64(r.Epochs-r.Epoch)) * time.Second).String()
 }
 
-// summarizeNames shortens a list of tensor names to what they have in common: "h.0.attn, h.1.attn".
-func summarizeNames(names []string) string {
+// nameGroups shortens a list of tensor names to what neighbours have in common: "h.0.attn", "h.1.attn".
+func nameGroups(names []string) []string {
 	var short []string
 	for _, name := range names {
 		parts := strings.Split(name, ".")
@@ -97,6 +116,12 @@ func summarizeNames(names []string) string {
 			short = append(short, group)
 		}
 	}
+	return short
+}
+
+// summarizeNames is the groups of the names on one line.
+func summarizeNames(names []string) string {
+	short := nameGroups(names)
 	if len(short) == 0 {
 		return "-"
 	}

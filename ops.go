@@ -14,14 +14,12 @@ func softmaxRow(s []float32) (logSum float64) {
 	return float64(top) + math.Log(total)
 }
 
-// moments returns the mean and the variance of x (divided by len(x), as LayerNorm does), in float64.
+// moments returns the mean and the variance of x (divided by len(x), as LayerNorm does), in float64, whose precision is far
+// beyond what the difference of the two sums can lose on float32 values.
 func moments(x []float32) (mean, variance float64) {
-	mean = sum(x) / float64(len(x))
-	for _, v := range x {
-		d := float64(v) - mean
-		variance += d * d
-	}
-	return mean, variance / float64(len(x))
+	n := float64(len(x))
+	mean = sum(x) / n
+	return mean, max(0, sumSquares(x)/n-mean*mean)
 }
 
 // resized returns a slice of n floats, in the memory of buf where that is large enough. Its contents are undefined.
@@ -65,7 +63,7 @@ func (s *squareSum) chunks(lo, hi int) {
 // adder is z = x + y of long slices by all threads.
 type adder struct{ z, x, y []float32 }
 
-// add returns z = x + y. z may be x or y.
+// add returns z = x + y. z must not be y.
 func (a *adder) add(z, x, y []float32) []float32 {
 	a.z, a.x, a.y = z, x, y
 	parallel(len(z), a, (*adder).span)
@@ -73,8 +71,6 @@ func (a *adder) add(z, x, y []float32) []float32 {
 }
 
 func (a *adder) span(lo, hi int) {
-	z, x, y := a.z[lo:hi], a.x[lo:hi], a.y[lo:hi]
-	for i := range z {
-		z[i] = x[i] + y[i]
-	}
+	copy(a.z[lo:hi], a.x[lo:hi])
+	add(a.z[lo:hi], a.y[lo:hi])
 }

@@ -12,8 +12,9 @@ type phase struct {
 	name   string // "pretrain" or "finetune"
 	config PhaseConfig
 	train  *dataset
-	held   []example // for validation; may be empty
-	first  bool      // the first phase of the run that trains
+	held   []example     // for validation; may be empty
+	first  bool          // the first phase of the run that trains
+	prompt *samplePrompt // of the samples by epoch; nil: none
 }
 
 // epochSum gathers the figures of one epoch.

@@ -1,8 +1,11 @@
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"math"
+)
 
-// The lines of a log, each a JSON object.
+// The lines of a log, each a JSON object: a run, then epochs with samples and comparisons of gradients between them, an end.
 
 // jsonFloat is a number that JSON can hold: NaN and infinities become null.
 type jsonFloat float64
@@ -12,6 +15,14 @@ func (f jsonFloat) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return json.Marshal(float64(f))
+}
+
+func (f *jsonFloat) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		*f = jsonFloat(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(raw, (*float64)(f))
 }
 
 // runRecord is the first line of a log.
@@ -55,6 +66,32 @@ func (r *epochRecord) monitored() float64 {
 		return float64(*r.ValLoss)
 	}
 	return float64(r.AvgLoss)
+}
+
+// sampleRecord is the line of one sample: what the model makes of a fixed prompt.
+type sampleRecord struct {
+	Event  string `json:"event"` // "sample"
+	Phase  string `json:"phase"`
+	Epoch  int    `json:"epoch"` // after which it was taken
+	Prompt string `json:"prompt"`
+	Text   string `json:"text"` // the greedy continuation
+}
+
+// attnGradientRecord is the line of one comparison of the approximate attention backwards with the exact one.
+type attnGradientRecord struct {
+	Event string         `json:"event"` // "attn_gradient"
+	Phase string         `json:"phase"`
+	Step  int            `json:"step"` // of the phase, from 1
+	Rows  []gradDistance `json:"rows"` // by mode, then by tensor; wholeGradient first
+}
+
+// gradDistance is how far one gradient is from another.
+type gradDistance struct {
+	Tensor    string    `json:"tensor"`
+	Mode      string    `json:"mode"`
+	RelErr    jsonFloat `json:"rel_err"`    // exact: against differences; else: distance to the exact gradient
+	Cosine    jsonFloat `json:"cosine"`     // with the same vector
+	NormRatio jsonFloat `json:"norm_ratio"` // ‖g‖ / ‖that vector‖
 }
 
 // health is the verdict on a phase.

@@ -41,7 +41,7 @@ type session struct {
 // outputs lists every file that the run is going to write.
 func (s *session) outputs() []string {
 	var paths []string
-	for _, path := range []string{s.flags.save, s.flags.logJSON} {
+	for _, path := range []string{s.flags.save, s.flags.logJSON, s.flags.report} {
 		if path != "" {
 			paths = append(paths, path)
 		}
@@ -58,20 +58,21 @@ func (s *session) run(c *console) error {
 	if err != nil {
 		return err
 	}
-	var log io.Writer
-	if s.flags.logJSON != "" {
-		file, err := os.Create(s.flags.logJSON)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		log = file
-	}
 	var tty io.Writer
 	if isTerminal(c.err) && os.Getenv("TERM") != "dumb" {
 		tty = c.err
 	}
-	s.monitor = newMonitor(c.out, tty, log, os.Getenv("NO_COLOR") == "")
+	s.monitor = newMonitor(c.out, tty, nil, os.Getenv("NO_COLOR") == "")
+	release, err := openLogs(s.flags, s.monitor)
+	defer release()
+	if err != nil {
+		return err
+	}
+	if s.flags.logJSON != "" || s.flags.report != "" {
+		for _, p := range s.phases {
+			p.prompt = newSamplePrompt(s.tokenizer, p.train)
+		}
+	}
 	fmt.Fprintf(c.out, "GoGPT %s: %d parameters, vocabulary %d (%s), kernel %s, %d threads\n",
 		version, s.model.ParamCount(), s.tokenizer.size(), s.tokenizer.kind, kernelName(), threads())
 	if err := s.monitor.write(runRecord{Event: "run", Config: s.values, Seed: s.cfg.Seed, Data: digests,

@@ -85,7 +85,7 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 			t.best.take(params)
 		}
 		record.BestLoss = jsonFloat(stop.best)
-		if err := t.monitor.epoch(record); err != nil {
+		if err := t.report(record); err != nil {
 			return "", err
 		}
 		if place++; reason == "" && exhausted {
@@ -103,6 +103,15 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 	}
 	t.best.restore(params)
 	return endCompleted, nil
+}
+
+// report hands the epoch to the monitor and, where it is due, a sample after it.
+func (t *trainer) report(r *epochRecord) error {
+	err := t.monitor.epoch(r)
+	if p := t.phase.prompt; err == nil && p.due(r.Epoch) {
+		err = t.monitor.write(sampleRecord{"sample", r.Phase, r.Epoch, p.text, p.continuation(t.model)})
+	}
+	return err
 }
 
 // begin sets up optimizer, plan and schedule of a phase.
@@ -185,12 +194,18 @@ func (t *trainer) optimize(samples []example, sum *epochSum) error {
 	for _, s := range samples {
 		targets += s.targets()
 	}
+	if every := t.cfg.LogAttnGradient; every > 0 && t.step%every == 0 {
+		if err := t.compareAttention(samples); err != nil {
+			return err
+		}
+	}
 	var loss lossSum
 	for lo := 0; lo < len(samples); lo += t.cfg.Batch {
 		micro := samples[lo:min(lo+t.cfg.Batch, len(samples))]
 		t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(lo))
 		part := t.model.Loss(t.batch.pack(micro), t.cfg.Smoothing)
-		t.model.Backward(1 / float64(targets))
+		weight := 1 / float64(targets)
+		t.model.Backward(weight * t.logitsClip(weight))
 		loss.add(part)
 		sum.tokens += len(t.batch.Inputs)
 	}
@@ -201,10 +216,31 @@ func (t *trainer) optimize(samples []example, sum *epochSum) error {
 	if !finite(norm) {
 		return t.diverged("gradient norm", norm)
 	}
-	lr := t.schedule.At(t.step - 1)
-	t.opt.Step(lr, clipFactor(norm, t.cfg.Clip))
-	sum.add(loss, norm, lr, len(samples), t.cfg.Clip)
+	lr, clip := t.schedule.At(t.step-1), t.cfg.Clip
+	if t.cfg.ClipLogits {
+		clip = 0
+	}
+	t.opt.Step(lr, clipFactor(norm, clip))
+	sum.add(loss, norm, lr, len(samples), clip)
 	return nil
+}
+
+// compareAttention logs how far the approximate attention backwards are off on the samples of the step at work. Nothing
+// that is trained changes.
+func (t *trainer) compareAttention(samples []example) error {
+	t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(0))
+	rows := attentionDistances(t.model, samples, t.cfg.Smoothing)
+	t.model.SetAttentionBackward(t.cfg.Backward)
+	return t.monitor.write(attnGradientRecord{"attn_gradient", t.phase.name, t.step, rows})
+}
+
+// logitsClip is the factor of the classic mistake: it bounds the gradient by the logits, which bounds no parameter's.
+// It is 1 unless an ablation asks for the mistake.
+func (t *trainer) logitsClip(weight float64) float64 {
+	if !t.cfg.ClipLogits {
+		return 1
+	}
+	return clipFactor(weight*t.model.loss.gradNorm(), t.cfg.Clip)
 }
 
 // dropoutKey is the key of the masks of one micro-batch.

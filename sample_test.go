@@ -1,0 +1,63 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sampleVocabulary is a tokenizer with tokens for both speakers.
+func sampleVocabulary(t *testing.T) *tokenizer {
+	tok, err := trainBPE([]string{"What is the sun? It is a star. 太阳是什么？"}, 300)
+	require.NoError(t, err)
+	return tok
+}
+
+func TestTheSampleOfAConversationIsItsWholeFirstQuestion(t *testing.T) {
+	tok := sampleVocabulary(t)
+	d := newDataset(tok, &corpus{Pairs: []pair{{"太阳是什么？", "A star."}, {"What?", "That."}}}, 64, true, false)
+	p := newSamplePrompt(tok, d)
+	require.Equal(t, promptTokens(tok, "太阳是什么？"), p.tokens)
+	require.Equal(t, "太阳是什么？", p.text)
+}
+
+func TestTheSampleOfATextIsItsBeginning(t *testing.T) {
+	tok := sampleVocabulary(t)
+	for _, c := range []*corpus{{Rows: []string{"What is the sun?"}}, {Streams: []string{"What is the sun? It is a star."}}} {
+		p := newSamplePrompt(tok, newDataset(tok, c, 64, false, true))
+		require.LessOrEqual(t, len(p.tokens), samplePromptTokens)
+		require.NotEmpty(t, p.text)
+		require.Regexp(t, "^"+p.text, "What is the sun?")
+	}
+}
+
+func TestASampleFollowsEpochsFartherAndFartherApart(t *testing.T) {
+	p := &samplePrompt{}
+	var due []int
+	for epoch := 1; epoch <= 40; epoch++ {
+		if p.due(epoch) {
+			due = append(due, epoch)
+		}
+	}
+	require.Equal(t, []int{1, 2, 4, 8, 16, 32}, due)
+	require.False(t, (*samplePrompt)(nil).due(1), "none asked for")
+}
+
+func TestASampleIsTheModelsAnswerAndChangesNoBit(t *testing.T) {
+	tok := sampleVocabulary(t)
+	c := ModelConfig{Layers: 1, Heads: 2, Dim: 16, Hidden: 16, Context: 32, Vocab: tok.size()}
+	m := roughModel(c, 1)
+	p := newSamplePrompt(tok, newDataset(tok, &corpus{Pairs: []pair{{"What?", "That."}}}, 32, true, false))
+	before := slices.Clone(m.Params()[0].W)
+	m.SetDropout(0.5, 1)
+	text := p.continuation(m)
+	want, err := greedy(m, promptTokens(tok, "What?"), sampleTokens, tok.endOfText)
+	require.NoError(t, err)
+	require.Equal(t, tok.readable(want), text)
+	requireSameBits(t, before, m.Params()[0].W)
+
+	m.Params()[0].W[0] = float32(math.NaN())
+	require.Contains(t, p.continuation(m), "(", "a reason, no error: training reports it")
+}
