@@ -79,6 +79,7 @@ func benchCommand(c *console, args []string) error {
 	fs.IntVar(&b.seq, "seq", b.seq, "tokens a sequence")
 	steps := fs.Int("steps", 50, "timed steps")
 	gemm := fs.String("gemm", "", "time one product of `M,N,K` instead")
+	generate := fs.Bool("generate", false, "time prefill and decode instead of training")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	if err := parseFlags(c, fs, args); err != nil {
 		return err
@@ -92,6 +93,10 @@ func benchCommand(c *console, args []string) error {
 	setThreads(cfg.Threads)
 	if *gemm != "" {
 		return gemmCommand(c, *gemm, *steps, *asJSON)
+	}
+	if *generate {
+		r := b.generate(&cfg, *steps)
+		return r.print(c, *asJSON)
 	}
 	r := b.run(&cfg, *steps)
 	if *asJSON {

@@ -37,6 +37,17 @@ func TestBenchReportsWhatItMeasured(t *testing.T) {
 	require.GreaterOrEqual(t, r["ms_per_step"], r["ms_min"])
 }
 
+func TestBenchGenerateReportsWhatItMeasured(t *testing.T) {
+	var out, errOut bytes.Buffer
+	code := run([]string{"bench", "--generate", "--layers=1", "--dim=16", "--heads=2", "--hidden=8", "--vocab=11", "--context=16", "--seq=5", "--steps=20", "--json"}, nil, &out, &errOut)
+	require.Equal(t, exitOK, code, errOut.String())
+	var r generateResult
+	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
+	for _, rate := range []jsonFloat{r.Prefill, r.Decode, r.BytesPerSec, r.Bandwidth, r.Efficiency, r.PrefillFLOPS, r.PeakGFLOPS} {
+		require.Greater(t, float64(rate), 0.0)
+	}
+}
+
 func TestBenchCountsTheArithmeticOfAStep(t *testing.T) {
 	c := benchCase{model: ModelConfig{Layers: 1, Dim: 2, Heads: 1, Hidden: 3, Vocab: 5, Context: 4}, batch: 2, seq: 4}
 	weights := 2*6 + 2*2 + 2*3 + 3*2 + 5*2 // c_attn, c_proj, c_fc, c_proj, wte
