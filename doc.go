@@ -121,6 +121,7 @@
 //	  traincommand.go    train
 //	  commands.go        eval, tokenize, gradcheck, report, version
 //	  ablate.go          ablate
+//	  benchcase.go       what is benchmarked
 //	  benchgenerate.go   the speed of an answer
 //	  bench.go           the speed of a step
 //	  cli.go             command line and exit codes

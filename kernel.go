@@ -20,6 +20,10 @@ type kernel struct {
 	// copyTile: for t < k, j < cols { dst[t·cols + j] = src[t·stride + j] }, k >= 1. nil: done by copy.
 	copyTile func(dst, src []float32, stride, k int)
 
+	// row: tile for m = 1 and n = rowCols, with b read where it lies. nil: done by tile.
+	row     func(k int, a []float32, aCol int, b []float32, bRow int, c []float32, accumulate bool)
+	rowCols int
+
 	peak func(rounds int) // for range rounds { peakChains independent multiply-adds of all lanes, in registers }
 
 	vectors *vectorKernel

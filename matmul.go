@@ -90,11 +90,24 @@ func (p *product) run() {
 	if p.c.rows <= kern.rows {
 		block = kern.cols // b is read once: its copy need not outlive a tile
 	}
-	for j := 0; j < p.c.cols; j += block {
+	for j := p.runRow(); j < p.c.cols; j += block {
 		for k := 0; k < p.a.cols; k += depthBlock {
 			p.runBlock(j, min(j+block, p.c.cols), k, min(k+depthBlock, p.a.cols))
 		}
 	}
+}
+
+// runRow computes the first columns of a single row of c, where the kernel has a way of its own; it returns how many.
+func (p *product) runRow() (columns int) {
+	if p.c.rows != 1 || p.b.colStride != 1 || kern.row == nil {
+		return 0
+	}
+	for ; columns+kern.rowCols <= p.c.cols; columns += kern.rowCols {
+		for k := 0; k < p.a.cols; k += depthBlock {
+			kern.row(min(depthBlock, p.a.cols-k), p.a.from(0, k), p.a.colStride, p.b.from(k, columns), p.b.rowStride, p.c.from(0, columns), p.accumulate || k > 0)
+		}
+	}
+	return columns
 }
 
 // runBlock adds what the inner indices k0..k1 contribute to columns j0..j1 of c.
