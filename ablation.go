@@ -37,7 +37,7 @@ var ablations = []ablation{
 	{Name: "smooth", What: "label smoothing 0.1", flags: []string{"--label-smoothing=0.1"}},
 	{Name: "smooth-lr-x2", What: "label smoothing 0.1, learning rate × 2", flags: []string{"--label-smoothing=0.1"}, lr: 2},
 	{Name: "freeze", What: "Q, K, V and O keep their initial weights", flags: []string{"--freeze-attn"}},
-	{Name: "unfreeze-layered", What: "Q, K, V and O are released block by block", flags: []string{"--unfreeze=layered"}},
+	{Name: "unfreeze-layered", What: "Q, K and V are released block by block", flags: []string{"--unfreeze=layered"}},
 	{Name: "straight-through", What: "straight-through attention backward", flags: []string{"--attn-backward=straight-through"}},
 	{Name: "stop-gradient", What: "stop-gradient attention backward", flags: []string{"--attn-backward=stop-gradient"}},
 	{Name: "dropout", What: "dropout 0.1", flags: []string{"--dropout=0.1"}},

@@ -48,7 +48,7 @@ type Config struct {
 	// freezing of Q, K, V and O
 	FreezeAttn       bool   // they keep their initial weights
 	FreezeAttnEpochs int    // they rest for the first epochs, then learn; 0: off
-	Unfreeze         string // "layered": they learn block by block from the top down, the rest from the start; "": off
+	Unfreeze         string // "layered": Q, K and V learn block by block from the top down, the rest from the start; "": off
 
 	// data
 	PretrainData, ChatData string  // files or folders; empty: the repository's own data
@@ -173,7 +173,7 @@ func (c *Config) validate() error {
 // validate checks the plan; prefix stands before the names of its flags.
 func (p *PhaseConfig) validate(epochs, prefix string, check func(ok bool, flag string, value any, takes string)) {
 	check(p.Epochs >= 0, epochs, p.Epochs, "a whole number of at least 0 (0 skips the phase)")
-	check(finite(p.LR) && p.LR > 0, prefix+"lr", p.LR, "a finite number above 0")
+	check(p.LR > 0 && finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
 	check(p.Patience >= 0, prefix+"patience", p.Patience, "a whole number of at least 0 (0: never stop early)")
 	for _, n := range p.Accum {
 		check(n >= 1, prefix+"accum", n, "whole numbers of at least 1, e.g. 4 or 1,2,4")

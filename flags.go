@@ -83,7 +83,7 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.IntVar(&c.LogAttnGradient, "log-attn-gradient", c.LogAttnGradient, "compare the attention backwards every `N` steps, in the log and the report")
 	fs.BoolVar(&c.FreezeAttn, "freeze-attn", c.FreezeAttn, "Q, K, V and O keep their initial weights")
 	fs.IntVar(&c.FreezeAttnEpochs, "freeze-attn-epochs", c.FreezeAttnEpochs, "Q, K, V and O rest for this many epochs of the first phase, then learn")
-	fs.StringVar(&c.Unfreeze, "unfreeze", c.Unfreeze, "`layered`: Q, K, V and O learn block by block from the top down, the rest from the start")
+	fs.StringVar(&c.Unfreeze, "unfreeze", c.Unfreeze, "`layered`: Q, K and V learn block by block from the top down, the rest from the start")
 }
 
 // planFlags binds the plan of one phase.

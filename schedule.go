@@ -62,7 +62,7 @@ func (c *Config) freezePlan(epochs int, first bool) []freezeStep {
 		var steps []freezeStep
 		for released := range layers + 1 {
 			steps = append(steps, freezeStep{shareStart(released, layers+1, epochs),
-				func(p *Param) bool { block := attentionBlock(p); return block >= 0 && block < layers-released }})
+				func(p *Param) bool { return isQKV(p) && attentionBlock(p) < layers-released }})
 		}
 		return steps
 	}
@@ -93,6 +93,9 @@ func shareStart(i, n, epochs int) int { return (i*epochs + n - 1) / n }
 
 // isAttention tells the parameters of Q, K, V and O: c_attn and c_proj of the attention, weights and biases.
 func isAttention(p *Param) bool { return attentionBlock(p) >= 0 }
+
+// isQKV tells the parameters of Q, K and V: c_attn.
+func isQKV(p *Param) bool { return isAttention(p) && strings.Contains(p.Name, ".c_attn.") }
 
 // attentionBlock is the block whose Q, K, V or O the parameter is, or -1.
 func attentionBlock(p *Param) int {

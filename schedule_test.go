@@ -126,7 +126,7 @@ func TestFreezePlans(t *testing.T) {
 		{"first epochs", Config{FreezeAttnEpochs: 2}, true, []int{rest, rest, 0, 0, 0, 0}},
 		{"longer than the phase", Config{FreezeAttnEpochs: 9}, true, []int{rest, rest, rest, rest, rest, rest}},
 		{"released by the next phase", Config{FreezeAttnEpochs: 9}, false, []int{0, 0, 0, 0, 0, 0}},
-		{"layered", Config{Unfreeze: unfreezeLayered}, true, []int{rest, rest, rest / 2, rest / 2, 0, 0}},
+		{"layered", Config{Unfreeze: unfreezeLayered}, true, []int{rest / 2, rest / 2, rest / 4, rest / 4, 0, 0}},
 		{"layered, over by the next phase", Config{Unfreeze: unfreezeLayered}, false, []int{0, 0, 0, 0, 0, 0}},
 	} {
 		c.cfg.Model = oddConfig
@@ -142,7 +142,7 @@ func TestLayeredReleaseGoesFromTheTopDown(t *testing.T) {
 	cfg := Config{Model: oddConfig, Unfreeze: unfreezeLayered}
 	m := newLLM(oddConfig, newRNG(1, initStream))
 	for _, name := range frozenAt(newPlan(6, []int{1}, cfg.freezePlan(6, true)), m, 3) {
-		require.True(t, strings.HasPrefix(name, "h.0.attn."), name)
+		require.True(t, strings.HasPrefix(name, "h.0.attn.c_attn."), name)
 	}
 }
 
