@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"flag"
 	"strings"
 )
@@ -19,7 +19,7 @@ func chatCommand(c *console, args []string) error {
 	if err := parseFlags(c, fs, args); err != nil {
 		return err
 	}
-	if err := errors.Join(required("model", *model), gen.validate(), cfg.validate()); err != nil {
+	if err := cmp.Or(required("model", *model), gen.validate(), cfg.validate()); err != nil {
 		return err
 	}
 	once := false

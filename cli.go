@@ -58,7 +58,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "gogpt: %v (gogpt help lists commands, gogpt COMMAND -h its flags)\n", err)
 		return exitUsage
 	}
-	fmt.Fprintf(errOut, "gogpt: %v\n", err)
+	fmt.Fprintf(errOut, "gogpt: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return exitError
 }
 

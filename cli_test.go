@@ -157,4 +157,8 @@ func TestOnlyATerminalIsATerminal(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	require.False(t, isTerminal(file))
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	require.False(t, isTerminal(null), "a character device, but nobody is there")
 }

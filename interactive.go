@@ -41,13 +41,13 @@ func (p *pipeline) walk() error {
 			return p.rescue(err)
 		}
 	}
-	if err := p.test(when); err != nil {
-		return err
-	}
 	if mustTrain {
 		if err := p.offerSave("the model", p.file(finalModel), p.file(finalModel)); err != nil {
 			return err
 		}
+	}
+	if err := p.test(when); err != nil {
+		return err
 	}
 	return newREPL(p.dialog, newChat(p.model, p.tokenizer, p.settings()), false).run()
 }

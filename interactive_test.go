@@ -36,7 +36,7 @@ func TestEndOfInputTakesEveryDefaultAndGoesOn(t *testing.T) {
 	code, out, notes := walked(t, nil)
 	require.Equal(t, exitOK, code, notes)
 	inOrder(t, out, testPrompt, "(before training)", "pretrain: ", "save the pretrained model?", "["+pretrainedPath+"]", "saved: "+pretrainedPath,
-		"finetune: ", "ended: ", testPrompt, "save the model?", "saved: "+finalPath)
+		"finetune: ", "ended: ", "save the model?", "saved: "+finalPath, testPrompt, "(after training)")
 	for _, path := range []string{pretrainedPath, finalPath} {
 		_, _, err := loadModel(path)
 		require.NoError(t, err)
