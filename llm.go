@@ -154,6 +154,25 @@ func (m *LLM) Backward(weight float64) {
 	m.embed.Backward(m.drop.backward(dx))
 }
 
+// firstNonFiniteOutput names the first layer whose output in the last forward pass holds a NaN or an Inf, or returns "".
+func (m *LLM) firstNonFiniteOutput() string {
+	type output struct {
+		layer string
+		rows  []float32
+	}
+	outputs := []output{{"the embedding", m.embed.x}}
+	for i, b := range m.blocks {
+		name := fmt.Sprintf("h.%d.", i)
+		outputs = append(outputs, output{name + "attn", b.mid}, output{name + "mlp", b.y})
+	}
+	for _, o := range append(outputs, output{"ln_f", m.lnF.y}) {
+		if hasNonFinite(o.rows) {
+			return o.layer
+		}
+	}
+	return ""
+}
+
 // inputGrad is the gradient of the loss by the input of one layer.
 type inputGrad struct {
 	layer string

@@ -87,7 +87,7 @@ func (m *monitor) epoch(r *epochRecord) error {
 		val = fmt.Sprintf("%.4f", float64(*r.ValLoss))
 	}
 	fmt.Fprintf(m.out, "%4d/%-4d %4.0f%% %8.4f %9.2f %8s %9.2e %8.3f %10.0f %8s  %s\n",
-		r.Epoch, r.Epochs, 100*float64(r.Epoch)/float64(r.Epochs), float64(r.AvgLoss), float64(r.PPL), val,
+		r.Epoch, r.Epochs, 100*float64(r.Epoch)/float64(r.Epoch+r.left), float64(r.AvgLoss), float64(r.PPL), val,
 		float64(r.LR), float64(r.AvgGradNorm), float64(r.SamplesPerSec), m.eta(r), summarizeNames(r.Frozen))
 	return m.write(r)
 }
@@ -103,7 +103,7 @@ func (m *monitor) eta(r *epochRecord) string {
 		before = float64(records[n-1-etaEpochs].ElapsedSec)
 	}
 	pace := (float64(r.ElapsedSec) - before) / float64(min(n, etaEpochs))
-	return (time.Duration(pace*float64(r.Epochs-r.Epoch)) * time.Second).String()
+	return (time.Duration(pace*float64(r.left)) * time.Second).String()
 }
 
 // nameGroups shortens a list of tensor names to what neighbours have in common: "h.0.attn", "h.1.attn".

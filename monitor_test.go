@@ -107,7 +107,7 @@ func TestTheEstimateFollowsThePaceOfTheLatestEpochs(t *testing.T) {
 	m := newMonitor(new(bytes.Buffer), nil, nil, false)
 	for epoch := 1; epoch <= 8; epoch++ { // two epochs of 100 s, then 10 s each
 		elapsed := 100*min(epoch, 2) + 10*max(0, epoch-2)
-		m.history["pretrain"] = append(m.history["pretrain"], &epochRecord{Phase: "pretrain", Epoch: epoch, Epochs: 20, ElapsedSec: jsonFloat(elapsed)})
+		m.history["pretrain"] = append(m.history["pretrain"], &epochRecord{Phase: "pretrain", Epoch: epoch, Epochs: 20, left: 20 - epoch, ElapsedSec: jsonFloat(elapsed)})
 	}
 	require.Equal(t, "2m0s", m.eta(m.history["pretrain"][7]))
 }

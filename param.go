@@ -87,11 +87,15 @@ func clipFactor(norm, limit float64) float64 {
 // firstNonFinite names the first parameter whose values hold a NaN or an Inf, or returns "".
 func firstNonFinite(params []*Param, values func(*Param) []float32) string {
 	for _, p := range params {
-		if slices.ContainsFunc(values(p), func(x float32) bool { return !finite(float64(x)) }) {
+		if hasNonFinite(values(p)) {
 			return p.Name
 		}
 	}
 	return ""
+}
+
+func hasNonFinite(x []float32) bool {
+	return slices.ContainsFunc(x, func(v float32) bool { return !finite(float64(v)) })
 }
 
 // snapshot is a copy of all weights, to be put back later.

@@ -58,6 +58,8 @@ type epochRecord struct {
 	ClippedShare  jsonFloat            `json:"clipped_share"`
 	UpdateRatio   map[string]jsonFloat `json:"update_ratio"` // ‖Δw‖/‖w‖ of the epoch's last step, by tensor group
 	ElapsedSec    jsonFloat            `json:"elapsed_sec"`
+
+	left int // epochs that are still planned
 }
 
 // monitored is the loss that early stopping watches.

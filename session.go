@@ -33,6 +33,8 @@ type session struct {
 	phases    []*phase
 	heldout   []example // of the repository's data; empty for other data
 
+	unfinished bool // training is in a phase that another should follow
+
 	// what a person is asked along the way; nil: nothing
 	started    func() error // the model stands, training is about to begin
 	pretrained func() error // pretraining has ended
@@ -47,7 +49,7 @@ func (s *session) outputs() []string {
 		}
 	}
 	if dir := s.flags.checkpointDir; dir != "" {
-		paths = append(paths, filepath.Join(dir, finalModel))
+		paths = append(paths, filepath.Join(dir, pretrainedModel), filepath.Join(dir, finalModel))
 	}
 	return paths
 }
@@ -194,7 +196,8 @@ func (s *session) train(c *console) error {
 	t := newTrainer(s.cfg, s.model, s.monitor)
 	end := endRecord{Reason: endCompleted}
 	var failed error
-	for _, p := range s.phases {
+	for i, p := range s.phases {
+		s.unfinished = i+1 < len(s.phases)
 		end.Reason, failed = t.run(ctx, p)
 		if failed != nil || end.Reason == endInterrupted {
 			break
@@ -212,14 +215,14 @@ func (s *session) train(c *console) error {
 	var diverged *divergence
 	var left *interrupted
 	switch {
-	case errors.As(failed, &diverged):
-		end.Error = failed.Error()
+	case failed == nil && end.Reason == endInterrupted:
+		failed = caught()
 	case errors.As(failed, &left):
 		end.Reason = endInterrupted
+	case errors.As(failed, &diverged):
+		end.Reason, end.Error = endDiverged, failed.Error()
 	case failed != nil:
-		return failed
-	case end.Reason == endInterrupted:
-		failed = caught()
+		end.Reason, end.Error = endFailed, failed.Error()
 	}
 	if len(s.heldout) > 0 {
 		loss := t.eval.loss(s.heldout)
@@ -236,7 +239,11 @@ func (s *session) saveAll(c *console) error {
 		err = s.saveTo(c, s.flags.save)
 	}
 	if s.flags.checkpointDir != "" {
-		err = errors.Join(err, s.saveTo(c, filepath.Join(s.flags.checkpointDir, finalModel)))
+		name := finalModel
+		if s.unfinished {
+			name = pretrainedModel
+		}
+		err = errors.Join(err, s.saveTo(c, filepath.Join(s.flags.checkpointDir, name)))
 	}
 	return err
 }

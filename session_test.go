@@ -235,3 +235,11 @@ func TestASignalEndsTheRunInGoodOrder(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestAnInterruptedPretrainingIsNotCalledFinal(t *testing.T) {
+	dir := t.TempDir()
+	args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs=1", "--checkpoint-dir="+dir)...)
+	require.Equal(t, 130, run(args, forbiddenInput{t}, &signaller{signal: os.Interrupt}, new(bytes.Buffer)))
+	require.FileExists(t, filepath.Join(dir, pretrainedModel))
+	require.NoFileExists(t, filepath.Join(dir, finalModel))
+}

@@ -22,6 +22,7 @@ const (
 	endMaxSteps    = "max_steps"
 	endInterrupted = "interrupted"
 	endDiverged    = "diverged"
+	endFailed      = "failed" // something around the training, such as its log, did
 )
 
 // trainer trains one model.
@@ -60,7 +61,7 @@ func (d *divergence) Error() string {
 	return fmt.Sprintf("diverged: %s at step %d of %s; first at fault: %s; the weights are back at the best epoch before", d.what, d.step, d.phase, d.fault)
 }
 
-// run trains one phase and returns why it ended. A cancelled context ends it after the step at work.
+// run trains one phase and returns why it ended, unless it failed. A cancelled context ends it after the step at work.
 func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) {
 	t.begin(p)
 	params := t.model.Params()
@@ -75,7 +76,7 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 		record, reason, err := t.epoch(ctx, epoch, t.plan[at].accum)
 		if err != nil {
 			t.best.restore(params)
-			return endDiverged, err
+			return "", err
 		}
 		if reason == endInterrupted {
 			return reason, nil
@@ -85,9 +86,6 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 			t.best.take(params)
 		}
 		record.BestLoss = jsonFloat(stop.best)
-		if err := t.report(record); err != nil {
-			return "", err
-		}
 		if place++; reason == "" && exhausted {
 			if at+1 == len(t.plan) {
 				reason = endEarlyStop
@@ -96,6 +94,11 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 				stop.NextStage()
 			}
 		}
+		record.left = t.left(place, epoch, reason)
+		if err := t.report(record); err != nil {
+			t.best.restore(params)
+			return "", err
+		}
 		if reason != "" {
 			t.best.restore(params)
 			return reason, nil
@@ -103,6 +106,18 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 	}
 	t.best.restore(params)
 	return endCompleted, nil
+}
+
+// left is how many epochs the plan still holds from a place on, as far as the limit of steps lets it go.
+func (t *trainer) left(place, epoch int, reason string) int {
+	if reason != "" {
+		return 0
+	}
+	left := t.phase.config.Epochs - place
+	if t.cfg.MaxSteps > 0 {
+		left = min(left, (t.cfg.MaxSteps-t.step)*epoch/t.step+1)
+	}
+	return left
 }
 
 // report hands the epoch to the monitor and, where it is due, a sample after it.
@@ -175,13 +190,16 @@ func (t *trainer) epoch(ctx context.Context, epoch, accum int) (*epochRecord, st
 			reason = endMaxSteps
 		}
 	}
+	if firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }) != "" { // the last step has no loss after it
+		return nil, "", t.diverged("a weight is not finite")
+	}
 	r := sum.record(t, epoch, accum)
 	if len(t.phase.held) > 0 && reason != endInterrupted {
 		loss := t.eval.loss(t.phase.held)
 		val := jsonFloat(loss.mean())
 		r.ValLoss = &val
 		if !finite(loss.mean()) {
-			return nil, "", t.diverged("validation loss", loss.mean())
+			return nil, "", t.diverged("validation loss is %g", loss.mean())
 		}
 	}
 	return r, reason, nil
@@ -204,17 +222,17 @@ func (t *trainer) optimize(samples []example, sum *epochSum) error {
 		micro := samples[lo:min(lo+t.cfg.Batch, len(samples))]
 		t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(lo))
 		part := t.model.Loss(t.batch.pack(micro), t.cfg.Smoothing)
+		if !finite(part.plain) {
+			return t.diverged("loss is %g", part.mean())
+		}
 		weight := 1 / float64(targets)
 		t.model.Backward(weight * t.logitsClip(weight))
 		loss.add(part)
 		sum.tokens += len(t.batch.Inputs)
 	}
 	norm := t.opt.GradNorm()
-	if !finite(loss.plain) {
-		return t.diverged("loss", loss.mean())
-	}
 	if !finite(norm) {
-		return t.diverged("gradient norm", norm)
+		return t.diverged("gradient norm is %g", norm)
 	}
 	lr, clip := t.schedule.At(t.step-1), t.cfg.Clip
 	if t.cfg.ClipLogits {
@@ -249,11 +267,14 @@ func (t *trainer) dropoutKey(micro int) uint64 {
 	return mix(mix(key+t.phase.train.stream)+uint64(t.step)) + uint64(micro)
 }
 
-// diverged names the first tensor whose weights, or else whose gradient, are not finite.
-func (t *trainer) diverged(what string, value float64) error {
-	d := &divergence{phase: t.phase.name, step: t.step, what: fmt.Sprintf("%s is %g", what, value), fault: "the activations"}
+// diverged names the first tensor whose weights are not finite, or else the first layer whose output is not, or else the
+// first tensor whose gradient is not.
+func (t *trainer) diverged(what string, values ...any) error {
+	d := &divergence{phase: t.phase.name, step: t.step, what: fmt.Sprintf(what, values...), fault: "the logits"}
 	if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }); name != "" {
 		d.fault = "weights of " + name
+	} else if name := t.model.firstNonFiniteOutput(); name != "" {
+		d.fault = "output of " + name
 	} else if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.Grad }); name != "" {
 		d.fault = "gradient of " + name
 	}

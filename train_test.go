@@ -179,15 +179,32 @@ func TestInterruptionEndsAfterTheStepAtWork(t *testing.T) {
 func TestDivergenceNamesStepAndTensorAndPutsWeightsBack(t *testing.T) {
 	r := newTrial(t, func(c *Config, _ *phase) { c.Pretrain.LR = 1e38 })
 	before := r.weights()
-	reason, err := r.trainer.run(context.Background(), r.phase)
-	require.Equal(t, endDiverged, reason)
+	_, err := r.trainer.run(context.Background(), r.phase)
 	var d *divergence
 	require.True(t, errors.As(err, &d))
 	require.Equal(t, r.step, d.step)
 	require.Greater(t, d.step, 1)
 	require.Contains(t, err.Error(), "of pretrain")
-	require.Contains(t, d.fault, "wte.weight")
+	require.Equal(t, "output of h.0.attn", d.fault)
 	require.Equal(t, before, r.weights())
+}
+
+func TestTheLastStepDivergesLikeAnyOther(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.Pretrain.LR, c.WeightDecay, c.MaxSteps = 1e38, 1e4, 1 })
+	before := r.weights()
+	_, err := r.trainer.run(context.Background(), r.phase)
+	require.ErrorContains(t, err, "a weight is not finite at step 1 of pretrain; first at fault: weights of wte.weight")
+	require.Equal(t, before, r.weights())
+}
+
+func TestTheEstimateKnowsWhereThePlanEnds(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.Pretrain.Epochs, c.MaxSteps = 9, 24 }) // ten steps an epoch
+	require.Equal(t, endMaxSteps, r.run(t))
+	var left []int
+	for _, record := range r.records() {
+		left = append(left, record.left)
+	}
+	require.Equal(t, []int{2, 1, 0}, left)
 }
 
 func TestANaNInTheWeightsIsNamed(t *testing.T) {
