@@ -28,8 +28,9 @@ const (
 	peakTime    = 300 * time.Millisecond // that the peak is measured for
 )
 
-// step returns a model of the case and one training step on random tokens.
+// step returns a model of the case and one training step on random tokens, all sequences in one micro-batch.
 func (b *benchCase) step(cfg *Config) (*LLM, func()) {
+	cfg.Model, cfg.Batch = b.model, b.batch
 	rng := newRNG(cfg.Seed, benchStream)
 	m := newLLM(b.model, newRNG(cfg.Seed, initStream))
 	samples := make([]example, b.batch)
