@@ -23,9 +23,18 @@ type Adam struct {
 	params []*Param
 	state  []moments2 // of params, in their order
 
-	squares squareSum
-	task    adamTask
+	// all weights in pieces, which the threads share out
+	pieces  []piece
+	squares []float64  // of the gradients of each piece
+	steps   []adamStep // of params, in their order
 }
+
+// piece is a stretch of one tensor.
+type piece struct{ param, lo, hi int }
+
+// adamPiece is the most weights of a piece: few enough that gradients are still in the cache when they are cleared. It is
+// fixed, so that the norm does not depend on the threads.
+const adamPiece = 1 << 12
 
 // moments2 is what Adam remembers of one tensor: its first and second moment.
 type moments2 struct {
@@ -34,18 +43,34 @@ type moments2 struct {
 }
 
 func newAdam(params []*Param, beta2, weightDecay float64) *Adam {
-	return &Adam{beta2: beta2, weightDecay: weightDecay, params: params, state: make([]moments2, len(params))}
+	a := &Adam{beta2: beta2, weightDecay: weightDecay, params: params,
+		state: make([]moments2, len(params)), steps: make([]adamStep, len(params))}
+	for i, p := range params {
+		for lo := 0; lo < len(p.W); lo += adamPiece {
+			a.pieces = append(a.pieces, piece{i, lo, min(lo+adamPiece, len(p.W))})
+		}
+	}
+	a.squares = make([]float64, len(a.pieces))
+	return a
 }
 
 // GradNorm is the global L2 norm of the gradients of everything that trains: √Σ g², frozen parameters left out.
 func (a *Adam) GradNorm() float64 {
+	parallel(len(a.pieces), a, (*Adam).squarePieces)
 	var total float64
-	for _, p := range a.params {
-		if !p.Frozen {
-			total += a.squares.of(p.Grad)
-		}
+	for _, squares := range a.squares {
+		total += squares
 	}
 	return math.Sqrt(total)
+}
+
+func (a *Adam) squarePieces(lo, hi int) {
+	for i, at := range a.pieces[lo:hi] {
+		a.squares[lo+i] = 0
+		if p := a.params[at.param]; !p.Frozen {
+			a.squares[lo+i] = sumSquares(p.Grad[at.lo:at.hi])
+		}
+	}
 }
 
 // Step moves every parameter that is not frozen, its gradient multiplied by gradScale (what clipping asks for), and sets
@@ -64,13 +89,25 @@ func (a *Adam) Step(lr, gradScale float64) {
 		if p.isMatrix() {
 			decay = a.weightDecay
 		}
-		a.task = adamTask{p: p, s: s, step: adamStep{
+		a.steps[i] = adamStep{
 			lr: float32(lr), beta1: adamBeta1, beta2: float32(a.beta2), eps: adamEps, decay: float32(decay),
 			correction1: biasCorrection(adamBeta1, s.t),
 			correction2: biasCorrection(a.beta2, s.t),
 			gradScale:   float32(gradScale),
-		}}
-		parallel(len(p.W), &a.task, (*adamTask).span)
+		}
+	}
+	parallel(len(a.pieces), a, (*Adam).stepPieces)
+}
+
+func (a *Adam) stepPieces(lo, hi int) {
+	for _, at := range a.pieces[lo:hi] {
+		p, s := a.params[at.param], &a.state[at.param]
+		if p.Frozen {
+			continue
+		}
+		g := p.Grad[at.lo:at.hi]
+		adamUpdate(p.W[at.lo:at.hi], s.m[at.lo:at.hi], s.v[at.lo:at.hi], g, &a.steps[at.param])
+		clear(g)
 	}
 }
 
@@ -81,22 +118,3 @@ func biasCorrection(beta float64, t int) float32 {
 
 // Reset drops the moments of parameter i, which starts afresh with its next step.
 func (a *Adam) Reset(i int) { a.state[i] = moments2{} }
-
-// adamTask is the update of one tensor, cut among the threads.
-type adamTask struct {
-	p    *Param
-	s    *moments2
-	step adamStep
-}
-
-// adamChunk is how many weights are updated before their gradients are cleared: few enough to be in the cache still.
-const adamChunk = 1 << 11
-
-func (t *adamTask) span(lo, hi int) {
-	for ; lo < hi; lo += adamChunk {
-		end := min(lo+adamChunk, hi)
-		g := t.p.Grad[lo:end]
-		adamUpdate(t.p.W[lo:end], t.s.m[lo:end], t.s.v[lo:end], g, &t.step)
-		clear(g)
-	}
-}

@@ -128,7 +128,7 @@ func TestReleasedTensorsStartAfresh(t *testing.T) {
 
 // Longer than what is updated at a time, and not a multiple of it.
 func TestAStepClearsTheGradientsItUsed(t *testing.T) {
-	p, frozen := newParam("b", 2*adamChunk+3), newParam("frozen", 2)
+	p, frozen := newParam("b", 2*adamPiece+3), newParam("frozen", 2)
 	copy(p.Grad, newParam("", len(p.W)).constant(1).W)
 	copy(frozen.Grad, []float32{1, 2})
 	frozen.Frozen = true
@@ -148,4 +148,25 @@ func TestResetLeavesOtherTensorsAlone(t *testing.T) {
 	opt.Reset(0)
 	require.Equal(t, moments2{}, opt.state[0])
 	require.Equal(t, 1, opt.state[1].t)
+}
+
+// Lengths around a piece: no gradient is left out, and the norm has the same bits for any number of threads.
+func TestTheGradientNormDoesNotDependOnThreads(t *testing.T) {
+	rng := newRNG(2, checkStream)
+	for _, n := range []int{1, adamPiece - 1, adamPiece, adamPiece + 1, 3*adamPiece + 17} {
+		params := []*Param{newParam("w", n), newParam("b", 3)}
+		var squares float64
+		for _, p := range params {
+			copy(p.Grad, randomFloats(rng, len(p.Grad)))
+			for _, g := range p.Grad {
+				squares += float64(g) * float64(g)
+			}
+		}
+		var first float64
+		withThreads(1, func() { first = newAdam(params, 0, 0).GradNorm() })
+		require.InEpsilon(t, math.Sqrt(squares), first, 1e-12)
+		for _, team := range []int{2, 3} {
+			withThreads(team, func() { require.Equal(t, first, newAdam(params, 0, 0).GradNorm()) })
+		}
+	}
 }

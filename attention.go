@@ -121,11 +121,11 @@ func (a *Attention) forwardHead(s sequence, head int, mem *headScratch) {
 	for lo := 0; lo < s.n; lo += queryBlock {
 		hi := min(lo+queryBlock, s.n)
 		keys := s.past() + hi // the last query of the block sees this many
-		p := a.scores(&mem.p, q.rowsFrom(lo, hi), k.rowsFrom(0, keys))
+		p := scores(&mem.p, q.rowsFrom(lo, hi), k.rowsFrom(0, keys))
 		for i := lo; i < hi; i++ {
 			row := p.data[(i-lo)*keys : (i-lo+1)*keys]
 			seen := s.past() + i + 1
-			a.logSums[(s.start+i)*a.heads+head] = softmaxRow(row[:seen])
+			a.logSums[(s.start+i)*a.heads+head] = softmaxRow(row[:seen], a.factor())
 			clear(row[seen:])
 			a.dropRow(row[:seen], s.start+i, head)
 		}
@@ -133,14 +133,16 @@ func (a *Attention) forwardHead(s sequence, head int, mem *headScratch) {
 	}
 }
 
-// scores returns S = Q·Kᵀ/√d [queries, keys] in the memory of buf.
-func (a *Attention) scores(buf *[]float32, q, k matrix) matrix {
+// scores returns Q·Kᵀ [queries, keys] in the memory of buf: S without its factor.
+func scores(buf *[]float32, q, k matrix) matrix {
 	*buf = resized(*buf, q.rows*k.rows)
 	s := rowMajor(*buf, q.rows, k.rows)
 	serialMatmul(s, q, k.T())
-	scale(s.data[:q.rows*k.rows], float32(1/math.Sqrt(float64(a.d))))
 	return s
 }
+
+// factor is 1/√d.
+func (a *Attention) factor() float32 { return float32(1 / math.Sqrt(float64(a.d))) }
 
 // Backward returns dx [T, C] and adds to the parameters' gradients. dy [T, C] is only read.
 func (a *Attention) Backward(dy []float32) []float32 {
@@ -198,11 +200,11 @@ func (a *Attention) backwardHead(s sequence, head int, mem *headScratch) {
 
 // probabilities computes P [queries, keys] of a block again, from the scores and their kept log-sums.
 func (a *Attention) probabilities(s sequence, head int, mem *headScratch, q, k matrix, first int) matrix {
-	p := a.scores(&mem.p, q, k)
+	p := scores(&mem.p, q, k)
 	for i := range p.rows {
 		row := p.data[i*p.cols : (i+1)*p.cols]
 		seen := first + i + 1
-		expSum(row[:seen], row[:seen], float32(a.logSums[(s.start+first+i)*a.heads+head]))
+		expSum(row[:seen], row[:seen], a.factor(), float32(a.logSums[(s.start+first+i)*a.heads+head]))
 		clear(row[seen:])
 	}
 	return p
@@ -210,14 +212,11 @@ func (a *Attention) probabilities(s sequence, head int, mem *headScratch, q, k m
 
 // softmaxBackward turns dP [queries, keys] into dS/√d in place: dS = P ⊙ (dP − D), D_i = dO_i·O_i.
 func (a *Attention) softmaxBackward(dp, p, o, do matrix, first, head int) {
-	factor := 1 / math.Sqrt(float64(a.d))
 	for i := range p.rows {
-		D := float32(dot(o.data[i*o.rowStride:][:a.d], do.data[i*do.rowStride:][:a.d]))
-		row, ds := p.data[i*p.cols:(i+1)*p.cols], dp.data[i*p.cols:(i+1)*p.cols]
+		D := dot(o.data[i*o.rowStride:][:a.d], do.data[i*do.rowStride:][:a.d])
+		ds := dp.data[i*p.cols : (i+1)*p.cols]
 		a.dropRow(ds, first+i, head)
-		for j, pj := range row {
-			ds[j] = pj * (ds[j] - D) * float32(factor)
-		}
+		softmaxBackwardRow(ds, p.data[i*p.cols:(i+1)*p.cols], float32(D), a.factor())
 	}
 }
 

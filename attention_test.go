@@ -114,8 +114,8 @@ func TestHugeScoresChooseWithoutOverflow(t *testing.T) {
 
 // The scale 1/√d: with it, the scores of random rows have the same spread for any number of channels a head.
 func TestScoresAreScaledByTheRootOfTheChannels(t *testing.T) {
-	a := &Attention{d: 4}
 	q, k := []float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}
-	s := a.scores(new([]float32), rowMajor(q, 1, 4), rowMajor(k, 1, 4))
-	require.Equal(t, float32(70/math.Sqrt(4)), s.data[0])
+	s := scores(new([]float32), rowMajor(q, 1, 4), rowMajor(k, 1, 4))
+	require.Equal(t, float32(70), s.data[0])
+	require.Equal(t, 70/math.Sqrt(4), softmaxRow(s.data, (&Attention{d: 4}).factor()))
 }

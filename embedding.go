@@ -41,9 +41,7 @@ func (e *Embedding) Forward(tokens, positions []int) []float32 {
 func (e *Embedding) forwardRows(lo, hi int) {
 	C := e.C
 	for t := lo; t < hi; t++ {
-		x := e.x[t*C : (t+1)*C]
-		copy(x, e.wte.W[e.tokens[t]*C:][:C])
-		add(x, e.wpe.W[e.positions[t]*C:][:C])
+		add(e.x[t*C:(t+1)*C], e.wte.W[e.tokens[t]*C:][:C], e.wpe.W[e.positions[t]*C:][:C])
 	}
 }
 
@@ -59,11 +57,13 @@ func (e *Embedding) backwardColumns(lo, hi int) {
 	for t, token := range e.tokens {
 		dx := e.dx[t*C+lo : t*C+hi]
 		if !e.wte.Frozen {
-			add(e.wte.Grad[token*C+lo:token*C+hi], dx)
+			dw := e.wte.Grad[token*C+lo : token*C+hi]
+			add(dw, dw, dx)
 		}
 		if !e.wpe.Frozen {
 			at := e.positions[t] * C
-			add(e.wpe.Grad[at+lo:at+hi], dx)
+			dw := e.wpe.Grad[at+lo : at+hi]
+			add(dw, dw, dx)
 		}
 	}
 }

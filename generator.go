@@ -136,5 +136,5 @@ func (g *generator) weigh(token int, logits []float32) answerToken {
 func (g *generator) logSum(logits []float32) float64 {
 	g.probs = resized(g.probs, len(logits))
 	top := maxOf(logits)
-	return float64(top) + math.Log(expSum(g.probs, logits, top))
+	return float64(top) + math.Log(expSum(g.probs, logits, 1, top))
 }

@@ -34,17 +34,21 @@ const peakChains = 12
 
 // vectorKernel holds one kernel's implementation of the functions of vector.go.
 type vectorKernel struct {
-	expSum       func(dst, x []float32, shift float32) float64
-	maxOf        func(x []float32) float32
-	sum          func(x []float32) float64
-	dot          func(x, y []float32) float64
-	scale        func(x []float32, a float32)
-	axpy         func(y []float32, a float32, x []float32)
-	add          func(y, x []float32)
-	geluForward  func(y, x []float32)
-	geluBackward func(dx, x, dy []float32)
-	normalizeRow func(y, x []float32, mean, rstd float32, gain, bias []float32)
-	adamUpdate   func(w, m, v, g []float32, s adamStep)
+	expSum             func(dst, x []float32, factor, shift float32) float64
+	maxOf              func(x []float32) float32
+	sum                func(x []float32) float64
+	sums               func(x []float32) (sum, squares float64)
+	dot                func(x, y []float32) float64
+	scale              func(x []float32, a float32)
+	add                func(z, x, y []float32)
+	softmaxBackwardRow func(ds, p []float32, mean, factor float32)
+	geluForward        func(y, x []float32)
+	geluBackward       func(dx, x, dy []float32)
+	normalizeRow       func(y, x []float32, mean, rstd float32, gain, bias []float32)
+	normBackwardSums   func(dy, gain, x []float32) (sumG, sumGX float64)
+	normBackwardRow    func(dx, dy, gain, x []float32, mean, a, b, c float32)
+	normGainGrad       func(dgain, dy, x []float32, mean, rstd float32)
+	adamUpdate         func(w, m, v, g []float32, s adamStep)
 }
 
 // adamStep holds what every weight of an optimizer step shares (arXiv:1412.6980, decay as arXiv:1711.05101).

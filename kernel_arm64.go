@@ -28,7 +28,7 @@ func tileNEON(k int, a []float32, aRow, aCol int, b []float32, bRow int, c []flo
 	for i := range m {
 		row := tile[i*neonCols:][:n]
 		if accumulate {
-			addGeneric(c[i*cRow:][:n], row)
+			addGeneric(c[i*cRow:][:n], c[i*cRow:][:n], row)
 		} else {
 			copy(c[i*cRow:], row)
 		}

@@ -62,50 +62,33 @@ func (ln *LayerNorm) forwardRows(lo, hi int) {
 func (ln *LayerNorm) Backward(dy []float32) []float32 {
 	ln.dy, ln.dx = dy, resized(ln.dx, len(dy))
 	parallel(len(ln.mean), ln, (*LayerNorm).backwardRows)
-	if !ln.gain.Frozen {
-		parallel(ln.C, ln, (*LayerNorm).gainGrad)
-	}
-	if !ln.bias.Frozen {
-		parallel(ln.C, ln, (*LayerNorm).biasGrad)
-	}
+	parallel(ln.C, ln, (*LayerNorm).paramGrads)
 	return ln.dx
 }
 
 func (ln *LayerNorm) backwardRows(lo, hi int) {
-	C, gain := ln.C, ln.gain.W
+	C := ln.C
 	for t := lo; t < hi; t++ {
-		x, dy, dx := ln.x[t*C:(t+1)*C], ln.dy[t*C:(t+1)*C], ln.dx[t*C:(t+1)*C]
+		x, dy := ln.x[t*C:(t+1)*C], ln.dy[t*C:(t+1)*C]
 		mean, rstd := ln.mean[t], ln.rstd[t]
 		// forward: x̂ = (x−mean)·rstd, y = gain·x̂ + bias
-		var sumG, sumGX float64
-		for c, dyc := range dy {
-			g := float64(gain[c] * dyc)
-			sumG += g
-			sumGX += g * (float64(x[c]) - mean) * rstd
-		}
-		meanG, meanGX := sumG/float64(C), sumGX/float64(C)
-		for c, dyc := range dy {
-			g := float64(gain[c] * dyc)
-			dx[c] = float32(rstd * (g - meanG - (float64(x[c])-mean)*rstd*meanGX))
-		}
+		sumG, sumGX := normBackwardSums(dy, ln.gain.W, x)
+		meanG, meanGX := sumG/float64(C), (sumGX-mean*sumG)*rstd/float64(C) // of g and of g·x̂
+		normBackwardRow(ln.dx[t*C:(t+1)*C], dy, ln.gain.W, x, float32(mean),
+			float32(rstd), float32(-rstd*meanG), float32(-rstd*rstd*meanGX))
 	}
 }
 
-// gainGrad adds up columns lo … hi of dy · x̂ over all rows, in the order of the rows.
-func (ln *LayerNorm) gainGrad(lo, hi int) {
-	C, dgain := ln.C, ln.gain.Grad
+// paramGrads adds up columns lo … hi of dy · x̂ and of dy over all rows, in the order of the rows.
+func (ln *LayerNorm) paramGrads(lo, hi int) {
+	dgain, dbias := ln.gain.Grad[lo:hi], ln.bias.Grad[lo:hi]
 	for t, mean := range ln.mean {
-		x, dy := ln.x[t*C:(t+1)*C], ln.dy[t*C:(t+1)*C]
-		mean, rstd := float32(mean), float32(ln.rstd[t])
-		for c := lo; c < hi; c++ {
-			dgain[c] += dy[c] * (x[c] - mean) * rstd
+		x, dy := ln.x[t*ln.C+lo:t*ln.C+hi], ln.dy[t*ln.C+lo:t*ln.C+hi]
+		if !ln.gain.Frozen {
+			normGainGrad(dgain, dy, x, float32(mean), float32(ln.rstd[t]))
 		}
-	}
-}
-
-// biasGrad adds up columns lo … hi of dy over all rows, in the order of the rows.
-func (ln *LayerNorm) biasGrad(lo, hi int) {
-	for t := 0; t < len(ln.dy); t += ln.C {
-		add(ln.bias.Grad[lo:hi], ln.dy[t+lo:t+hi])
+		if !ln.bias.Frozen {
+			add(dbias, dbias, dy)
+		}
 	}
 }

@@ -64,7 +64,8 @@ func (l *Linear) Backward(dy []float32) []float32 {
 
 // biasGrad adds up columns lo … hi of dy over all rows, in the order of the rows.
 func (l *Linear) biasGrad(lo, hi int) {
+	db := l.bias.Grad[lo:hi]
 	for t := 0; t < len(l.dy); t += l.out {
-		add(l.bias.Grad[lo:hi], l.dy[t+lo:t+hi])
+		add(db, db, l.dy[t+lo:t+hi])
 	}
 }

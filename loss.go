@@ -76,7 +76,7 @@ func (ce *CrossEntropy) forwardRows(lo, hi int) {
 			mean = sum(l) / float64(V)
 		}
 		top := maxOf(l)
-		ce.total[t] = expSum(l, l, top)
+		ce.total[t] = expSum(l, l, 1, top)
 		logSum := float64(top) + math.Log(ce.total[t])
 		ce.plain[t] = logSum - chosen
 		ce.smoothed[t] = logSum - (1-ce.smoothing)*chosen - ce.smoothing*mean

@@ -18,7 +18,7 @@ func TestSoftmaxEqualsItsFormula(t *testing.T) {
 		for _, v := range want {
 			total += math.Exp(v)
 		}
-		require.InDelta(t, math.Log(total), softmaxRow(s), 1e-6)
+		require.InDelta(t, math.Log(total), softmaxRow(s, 1), 1e-6)
 		scores := slices.Clone(want)
 		softmaxFloat64(want)
 		for i, p := range s { // a rounding of the exponent is a relative error of its result
@@ -29,13 +29,13 @@ func TestSoftmaxEqualsItsFormula(t *testing.T) {
 
 func TestSoftmaxOfHugeScores(t *testing.T) {
 	s := []float32{1e4, 1e4, -1e4, float32(math.Inf(-1))}
-	require.Equal(t, 1e4+math.Ln2, softmaxRow(s))
+	require.Equal(t, 1e4+math.Ln2, softmaxRow(s, 1))
 	require.Equal(t, []float32{0.5, 0.5, 0, 0}, s)
 }
 
 func TestSoftmaxPassesNaNOn(t *testing.T) {
 	s := []float32{1, float32(math.NaN()), 2}
-	require.True(t, math.IsNaN(softmaxRow(s)))
+	require.True(t, math.IsNaN(softmaxRow(s, 1)))
 	for _, p := range s {
 		require.True(t, math.IsNaN(float64(p)))
 	}
@@ -45,24 +45,6 @@ func TestMomentsDivideByTheLength(t *testing.T) {
 	mean, variance := moments([]float32{1, 3, 5, 7})
 	require.Equal(t, 4.0, mean)
 	require.Equal(t, 5.0, variance)
-}
-
-// Lengths around a chunk: no value is left out, and the sum has the same bits for any number of threads.
-func TestLongSumsOfSquaresDoNotDependOnThreads(t *testing.T) {
-	rng := newRNG(2, checkStream)
-	for _, n := range []int{0, 1, sumChunk - 1, sumChunk, sumChunk + 1, 3*sumChunk + 17} {
-		x := randomFloats(rng, n)
-		var want float64
-		for _, v := range x {
-			want += float64(v) * float64(v)
-		}
-		var first float64
-		withThreads(1, func() { first = new(squareSum).of(x) })
-		require.InDelta(t, want, first, 1e-12*want)
-		for _, team := range []int{2, 3} {
-			withThreads(team, func() { require.Equal(t, first, new(squareSum).of(x)) })
-		}
-	}
 }
 
 func TestAdderMayWriteToItsOperands(t *testing.T) {

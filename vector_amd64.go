@@ -38,7 +38,7 @@ var laneMasks = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 var negativeInf = float32(math.Inf(-1))
 
 //go:noescape
-func expSumAVX512(dst, x []float32, shift float32) float64
+func expSumAVX512(dst, x []float32, factor, shift float32) float64
 
 //go:noescape
 func maxOfAVX512(x []float32) float32
@@ -47,16 +47,19 @@ func maxOfAVX512(x []float32) float32
 func sumAVX512(x []float32) float64
 
 //go:noescape
+func sumsAVX512(x []float32) (sum, squares float64)
+
+//go:noescape
 func dotAVX512(x, y []float32) float64
 
 //go:noescape
 func scaleAVX512(x []float32, a float32)
 
 //go:noescape
-func axpyAVX512(y []float32, a float32, x []float32)
+func addAVX512(z, x, y []float32)
 
 //go:noescape
-func addAVX512(y, x []float32)
+func softmaxBackwardRowAVX512(ds, p []float32, mean, factor float32)
 
 //go:noescape
 func geluForwardAVX512(y, x []float32)
@@ -68,10 +71,19 @@ func geluBackwardAVX512(dx, x, dy []float32)
 func normalizeRowAVX512(y, x []float32, mean, rstd float32, gain, bias []float32)
 
 //go:noescape
+func normBackwardSumsAVX512(dy, gain, x []float32) (sumG, sumGX float64)
+
+//go:noescape
+func normBackwardRowAVX512(dx, dy, gain, x []float32, mean, a, b, c float32)
+
+//go:noescape
+func normGainGradAVX512(dgain, dy, x []float32, mean, rstd float32)
+
+//go:noescape
 func adamUpdateAVX512(w, m, v, g []float32, s adamStep)
 
 //go:noescape
-func expSumAVX2(dst, x []float32, shift float32) float64
+func expSumAVX2(dst, x []float32, factor, shift float32) float64
 
 //go:noescape
 func maxOfAVX2(x []float32) float32
@@ -80,16 +92,19 @@ func maxOfAVX2(x []float32) float32
 func sumAVX2(x []float32) float64
 
 //go:noescape
+func sumsAVX2(x []float32) (sum, squares float64)
+
+//go:noescape
 func dotAVX2(x, y []float32) float64
 
 //go:noescape
 func scaleAVX2(x []float32, a float32)
 
 //go:noescape
-func axpyAVX2(y []float32, a float32, x []float32)
+func addAVX2(z, x, y []float32)
 
 //go:noescape
-func addAVX2(y, x []float32)
+func softmaxBackwardRowAVX2(ds, p []float32, mean, factor float32)
 
 //go:noescape
 func geluForwardAVX2(y, x []float32)
@@ -99,6 +114,15 @@ func geluBackwardAVX2(dx, x, dy []float32)
 
 //go:noescape
 func normalizeRowAVX2(y, x []float32, mean, rstd float32, gain, bias []float32)
+
+//go:noescape
+func normBackwardSumsAVX2(dy, gain, x []float32) (sumG, sumGX float64)
+
+//go:noescape
+func normBackwardRowAVX2(dx, dy, gain, x []float32, mean, a, b, c float32)
+
+//go:noescape
+func normGainGradAVX2(dgain, dy, x []float32, mean, rstd float32)
 
 //go:noescape
 func adamUpdateAVX2(w, m, v, g []float32, s adamStep)
@@ -119,11 +143,13 @@ func longMaxOfAVX2(x []float32) float32 {
 }
 
 var vectorsAVX512 = vectorKernel{
-	expSumAVX512, longMaxOfAVX512, sumAVX512, dotAVX512, scaleAVX512, axpyAVX512, addAVX512,
-	geluForwardAVX512, geluBackwardAVX512, normalizeRowAVX512, adamUpdateAVX512,
+	expSumAVX512, longMaxOfAVX512, sumAVX512, sumsAVX512, dotAVX512, scaleAVX512, addAVX512, softmaxBackwardRowAVX512,
+	geluForwardAVX512, geluBackwardAVX512,
+	normalizeRowAVX512, normBackwardSumsAVX512, normBackwardRowAVX512, normGainGradAVX512, adamUpdateAVX512,
 }
 
 var vectorsAVX2 = vectorKernel{
-	expSumAVX2, longMaxOfAVX2, sumAVX2, dotAVX2, scaleAVX2, axpyAVX2, addAVX2,
-	geluForwardAVX2, geluBackwardAVX2, normalizeRowAVX2, adamUpdateAVX2,
+	expSumAVX2, longMaxOfAVX2, sumAVX2, sumsAVX2, dotAVX2, scaleAVX2, addAVX2, softmaxBackwardRowAVX2,
+	geluForwardAVX2, geluBackwardAVX2,
+	normalizeRowAVX2, normBackwardSumsAVX2, normBackwardRowAVX2, normGainGradAVX2, adamUpdateAVX2,
 }

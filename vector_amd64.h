@@ -101,34 +101,38 @@ TEXT SCALE, NOSPLIT, $0-28
 	VZEROUPPER
 	RET
 
-// func(y []float32, a float32, x []float32)
-#define AXPYBODY(load, store, keep) \
-	load((SI)(BX*1), V0)     \
-	load((DI)(BX*1), V1)     \
-	VFMADD231PS V0, V10, V1  \
-	store(V1, (DI)(BX*1))
+// func(z, x, y []float32)
+#define ADDBODY(load, store, keep) \
+	load((SI)(BX*1), V0)  \
+	load((DX)(BX*1), V1)  \
+	VADDPS V1, V0, V0     \
+	store(V0, (DI)(BX*1))
 
-TEXT AXPY, NOSPLIT, $0-56
-	MOVQ         y_base+0(FP), DI
-	VBROADCASTSS a+24(FP), V10
-	MOVQ         x_base+32(FP), SI
-	MOVQ         x_len+40(FP), CX
-	EACH(AXPYBODY)
+TEXT ADD, NOSPLIT, $0-72
+	MOVQ z_base+0(FP), DI
+	MOVQ x_base+24(FP), SI
+	MOVQ x_len+32(FP), CX
+	MOVQ y_base+48(FP), DX
+	EACH(ADDBODY)
 	VZEROUPPER
 	RET
 
-// func(y, x []float32)
-#define ADDBODY(load, store, keep) \
-	load((SI)(BX*1), V0)  \
-	load((DI)(BX*1), V1)  \
-	VADDPS V0, V1, V1     \
+// func(ds, p []float32, mean, factor float32)
+#define SOFTBACKWARDBODY(load, store, keep) \
+	load((DI)(BX*1), V0)  \
+	load((SI)(BX*1), V1)  \
+	VSUBPS V10, V0, V0    \
+	VMULPS V11, V1, V1    \
+	VMULPS V0, V1, V1     \
 	store(V1, (DI)(BX*1))
 
-TEXT ADD, NOSPLIT, $0-48
-	MOVQ y_base+0(FP), DI
-	MOVQ x_base+24(FP), SI
-	MOVQ x_len+32(FP), CX
-	EACH(ADDBODY)
+TEXT SOFTBACKWARD, NOSPLIT, $0-56
+	MOVQ         ds_base+0(FP), DI
+	MOVQ         p_base+24(FP), SI
+	MOVQ         p_len+32(FP), CX
+	VBROADCASTSS mean+48(FP), V10
+	VBROADCASTSS factor+52(FP), V11
+	EACH(SOFTBACKWARDBODY)
 	VZEROUPPER
 	RET
 
@@ -194,6 +198,52 @@ TEXT NORMALIZEROW, NOSPLIT, $0-104
 	MOVQ         gain_base+56(FP), R8
 	MOVQ         bias_base+80(FP), R9
 	EACH(NORMALIZEBODY)
+	VZEROUPPER
+	RET
+
+// func(dx, dy, gain, x []float32, mean, a, b, c float32)
+#define NORMBACKWARDBODY(load, store, keep) \
+	load((SI)(BX*1), V0)     \
+	load((R8)(BX*1), V1)     \
+	load((R9)(BX*1), V2)     \
+	VMULPS V1, V0, V0        \
+	VSUBPS V10, V2, V2       \
+	VFMADD213PS V12, V13, V2 \
+	VFMADD231PS V0, V11, V2  \
+	store(V2, (DI)(BX*1))
+
+TEXT NORMBACKWARD, NOSPLIT, $0-112
+	MOVQ         dx_base+0(FP), DI
+	MOVQ         dy_base+24(FP), SI
+	MOVQ         gain_base+48(FP), R8
+	MOVQ         x_base+72(FP), R9
+	MOVQ         x_len+80(FP), CX
+	VBROADCASTSS mean+96(FP), V10
+	VBROADCASTSS a+100(FP), V11
+	VBROADCASTSS b+104(FP), V12
+	VBROADCASTSS c+108(FP), V13
+	EACH(NORMBACKWARDBODY)
+	VZEROUPPER
+	RET
+
+// func(dgain, dy, x []float32, mean, rstd float32)
+#define NORMGAINBODY(load, store, keep) \
+	load((R9)(BX*1), V0)     \
+	load((SI)(BX*1), V1)     \
+	load((DI)(BX*1), V2)     \
+	VSUBPS V10, V0, V0       \
+	VMULPS V11, V0, V0       \
+	VFMADD231PS V1, V0, V2   \
+	store(V2, (DI)(BX*1))
+
+TEXT NORMGAINGRAD, NOSPLIT, $0-80
+	MOVQ         dgain_base+0(FP), DI
+	MOVQ         dy_base+24(FP), SI
+	MOVQ         x_base+48(FP), R9
+	MOVQ         x_len+56(FP), CX
+	VBROADCASTSS mean+72(FP), V10
+	VBROADCASTSS rstd+76(FP), V11
+	EACH(NORMGAINBODY)
 	VZEROUPPER
 	RET
 

@@ -25,13 +25,17 @@
 
 #define EXPSUM       ·expSumAVX2(SB)
 #define SUM          ·sumAVX2(SB)
+#define SUMS         ·sumsAVX2(SB)
 #define DOT          ·dotAVX2(SB)
 #define SCALE        ·scaleAVX2(SB)
-#define AXPY         ·axpyAVX2(SB)
 #define ADD          ·addAVX2(SB)
 #define GELUFORWARD  ·geluForwardAVX2(SB)
 #define GELUBACKWARD ·geluBackwardAVX2(SB)
 #define NORMALIZEROW ·normalizeRowAVX2(SB)
+#define NORMSUMS     ·normBackwardSumsAVX2(SB)
+#define NORMBACKWARD ·normBackwardRowAVX2(SB)
+#define NORMGAINGRAD ·normGainGradAVX2(SB)
+#define SOFTBACKWARD ·softmaxBackwardRowAVX2(SB)
 #define ADAMUPDATE   ·adamUpdateAVX2(SB)
 #define MAXOF        ·maxOfAVX2(SB)
 

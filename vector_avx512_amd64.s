@@ -31,13 +31,17 @@
 
 #define EXPSUM       ·expSumAVX512(SB)
 #define SUM          ·sumAVX512(SB)
+#define SUMS         ·sumsAVX512(SB)
 #define DOT          ·dotAVX512(SB)
 #define SCALE        ·scaleAVX512(SB)
-#define AXPY         ·axpyAVX512(SB)
 #define ADD          ·addAVX512(SB)
 #define GELUFORWARD  ·geluForwardAVX512(SB)
 #define GELUBACKWARD ·geluBackwardAVX512(SB)
 #define NORMALIZEROW ·normalizeRowAVX512(SB)
+#define NORMSUMS     ·normBackwardSumsAVX512(SB)
+#define NORMBACKWARD ·normBackwardRowAVX512(SB)
+#define NORMGAINGRAD ·normGainGradAVX512(SB)
+#define SOFTBACKWARD ·softmaxBackwardRowAVX512(SB)
 #define ADAMUPDATE   ·adamUpdateAVX512(SB)
 #define MAXOF        ·maxOfAVX512(SB)
 

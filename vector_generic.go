@@ -5,8 +5,9 @@ import "math"
 // The portable twins of the vector kernels.
 
 var portableVectors = vectorKernel{
-	expSumGeneric, maxOfGeneric, sumGeneric, dotGeneric, scaleGeneric, axpyGeneric, addGeneric,
-	geluForwardGeneric, geluBackwardGeneric, normalizeRowGeneric, adamUpdateGeneric,
+	expSumGeneric, maxOfGeneric, sumGeneric, sumsGeneric, dotGeneric, scaleGeneric, addGeneric, softmaxBackwardRowGeneric,
+	geluForwardGeneric, geluBackwardGeneric,
+	normalizeRowGeneric, normBackwardSumsGeneric, normBackwardRowGeneric, normGainGradGeneric, adamUpdateGeneric,
 }
 
 const (
@@ -17,10 +18,10 @@ const (
 
 func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
 
-func expSumGeneric(dst, x []float32, shift float32) float64 {
+func expSumGeneric(dst, x []float32, factor, shift float32) float64 {
 	s := 0.0
 	for i, v := range x {
-		dst[i] = exp32(v - shift)
+		dst[i] = exp32(float32(factor*v) - shift)
 		s += float64(dst[i])
 	}
 	return s
@@ -44,6 +45,14 @@ func sumGeneric(x []float32) float64 {
 	return s
 }
 
+func sumsGeneric(x []float32) (s, squares float64) {
+	for _, v := range x {
+		s += float64(v)
+		squares += float64(v) * float64(v)
+	}
+	return s, squares
+}
+
 func dotGeneric(x, y []float32) float64 {
 	s := 0.0
 	for i, v := range x {
@@ -58,15 +67,15 @@ func scaleGeneric(x []float32, a float32) {
 	}
 }
 
-func axpyGeneric(y []float32, a float32, x []float32) {
+func addGeneric(z, x, y []float32) {
 	for i, v := range x {
-		y[i] += float32(a * v)
+		z[i] = v + y[i]
 	}
 }
 
-func addGeneric(y, x []float32) {
-	for i, v := range x {
-		y[i] += v
+func softmaxBackwardRowGeneric(ds, p []float32, mean, factor float32) {
+	for i, v := range p {
+		ds[i] = factor * v * (ds[i] - mean)
 	}
 }
 
@@ -90,6 +99,27 @@ func geluBackwardGeneric(dx, x, dy []float32) {
 func normalizeRowGeneric(y, x []float32, mean, rstd float32, gain, bias []float32) {
 	for i, v := range x {
 		y[i] = gain[i]*((v-mean)*rstd) + bias[i]
+	}
+}
+
+func normBackwardSumsGeneric(dy, gain, x []float32) (sumG, sumGX float64) {
+	for i, v := range x {
+		g := float64(gain[i] * dy[i])
+		sumG += g
+		sumGX += g * float64(v)
+	}
+	return sumG, sumGX
+}
+
+func normBackwardRowGeneric(dx, dy, gain, x []float32, mean, a, b, c float32) {
+	for i, v := range x {
+		dx[i] = a*(gain[i]*dy[i]) + (c*(v-mean) + b)
+	}
+}
+
+func normGainGradGeneric(dgain, dy, x []float32, mean, rstd float32) {
+	for i, v := range x {
+		dgain[i] += dy[i] * ((v - mean) * rstd)
 	}
 }
 

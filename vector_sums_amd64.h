@@ -8,19 +8,19 @@
 	VCVTPS2PD H1, V1   \
 	VADDPD    V1, V9, V9
 
-// TOTAL: X0 = the sum of V8 and V9.
-#define TOTAL \
-	VADDPD       V9, V8, V0   \
+// TOTAL: X0 = the sum of a and b. Uses V1.
+#define TOTAL(a, b) \
+	VADDPD       b, a, V0     \
 	FOLD                      \
 	VEXTRACTF128 $1, Y0, X1   \
 	VADDPD       X1, X0, X0   \
 	VPERMILPD    $1, X0, X1   \
 	VADDSD       X1, X0, X0
 
-// func(dst, x []float32, shift float32) float64
+// func(dst, x []float32, factor, shift float32) float64
 #define EXPSUMBODY(load, store, keep) \
-	load((SI)(BX*1), V0)  \
-	VSUBPS V10, V0, V0    \
+	load((SI)(BX*1), V0)       \
+	VFMSUB213PS V10, V11, V0   \
 	EXP                   \
 	keep(V0)              \
 	store(V0, (DI)(BX*1)) \
@@ -30,11 +30,12 @@ TEXT EXPSUM, NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), DI
 	MOVQ         x_base+24(FP), SI
 	MOVQ         x_len+32(FP), CX
-	VBROADCASTSS shift+48(FP), V10
+	VBROADCASTSS factor+48(FP), V11
+	VBROADCASTSS shift+52(FP), V10
 	VXORPD       V8, V8, V8
 	VXORPD       V9, V9, V9
 	EACH(EXPSUMBODY)
-	TOTAL
+	TOTAL(V8, V9)
 	VMOVSD       X0, ret+56(FP)
 	VZEROUPPER
 	RET
@@ -50,8 +51,68 @@ TEXT SUM, NOSPLIT, $0-32
 	VXORPD V8, V8, V8
 	VXORPD V9, V9, V9
 	EACH(SUMBODY)
-	TOTAL
+	TOTAL(V8, V9)
 	VMOVSD X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func(x []float32) (sum, squares float64)
+#define SUMSBODY(load, store, keep) \
+	load((SI)(BX*1), V0)    \
+	UPPER                   \
+	VCVTPS2PD   H0, V0      \
+	VCVTPS2PD   H1, V1      \
+	VADDPD      V0, V8, V8  \
+	VADDPD      V1, V9, V9  \
+	VFMADD231PD V0, V0, V10 \
+	VFMADD231PD V1, V1, V11
+
+TEXT SUMS, NOSPLIT, $0-40
+	MOVQ   x_base+0(FP), SI
+	MOVQ   x_len+8(FP), CX
+	VXORPD V8, V8, V8
+	VXORPD V9, V9, V9
+	VXORPD V10, V10, V10
+	VXORPD V11, V11, V11
+	EACH(SUMSBODY)
+	TOTAL(V8, V9)
+	VMOVSD X0, sum+24(FP)
+	TOTAL(V10, V11)
+	VMOVSD X0, squares+32(FP)
+	VZEROUPPER
+	RET
+
+// func(dy, gain, x []float32) (sumG, sumGX float64)
+#define NORMSUMSBODY(load, store, keep) \
+	load((SI)(BX*1), V0)    \
+	load((R8)(BX*1), V1)    \
+	VMULPS      V1, V0, V0  \
+	UPPER                   \
+	VCVTPS2PD   H0, V2      \
+	VCVTPS2PD   H1, V3      \
+	VADDPD      V2, V8, V8  \
+	VADDPD      V3, V9, V9  \
+	load((R9)(BX*1), V0)    \
+	UPPER                   \
+	VCVTPS2PD   H0, V0      \
+	VCVTPS2PD   H1, V1      \
+	VFMADD231PD V0, V2, V10 \
+	VFMADD231PD V1, V3, V11
+
+TEXT NORMSUMS, NOSPLIT, $0-88
+	MOVQ   dy_base+0(FP), SI
+	MOVQ   gain_base+24(FP), R8
+	MOVQ   x_base+48(FP), R9
+	MOVQ   x_len+56(FP), CX
+	VXORPD V8, V8, V8
+	VXORPD V9, V9, V9
+	VXORPD V10, V10, V10
+	VXORPD V11, V11, V11
+	EACH(NORMSUMSBODY)
+	TOTAL(V8, V9)
+	VMOVSD X0, sumG+72(FP)
+	TOTAL(V10, V11)
+	VMOVSD X0, sumGX+80(FP)
 	VZEROUPPER
 	RET
 
@@ -75,7 +136,7 @@ TEXT DOT, NOSPLIT, $0-56
 	VXORPD V8, V8, V8
 	VXORPD V9, V9, V9
 	EACH(DOTBODY)
-	TOTAL
+	TOTAL(V8, V9)
 	VMOVSD X0, ret+48(FP)
 	VZEROUPPER
 	RET

@@ -12,14 +12,17 @@ func TestSumsOfEveryLength(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
 		for n := range 71 {
-			x, y := randomFloats(rng, n), randomFloats(rng, n)
+			x, y, z := randomFloats(rng, n), randomFloats(rng, n), randomFloats(rng, n)
 			dst := make([]float32, n)
-			exps := expSum(dst, x, 0.5)
-			var s, squares, products, e, bound float64
+			exps := expSum(dst, x, 1, 0.5)
+			var s, squares, products, scaled, triples, e, bound float64
 			top := float32(math.Inf(-1))
 			for i := range x {
 				a, b := float64(x[i]), float64(y[i])
 				s, squares, products, e = s+a, squares+a*a, products+a*b, e+float64(dst[i])
+				g := float64(x[i] * z[i])
+				scaled, triples = scaled+g, triples+g*b
+				bound += math.Abs(g) + math.Abs(g*b)
 				bound += math.Abs(a) + a*a + math.Abs(a*b) + float64(dst[i])
 				top = max(top, x[i])
 			}
@@ -27,6 +30,12 @@ func TestSumsOfEveryLength(t *testing.T) {
 			require.InDelta(t, s, sum(x), bound)
 			require.InDelta(t, squares, sumSquares(x), bound)
 			require.InDelta(t, products, dot(x, y), bound)
+			s2, squares2 := sums(x)
+			require.InDelta(t, s, s2, bound)
+			require.InDelta(t, squares, squares2, bound)
+			sumG, sumGX := normBackwardSums(x, z, y)
+			require.InDelta(t, scaled, sumG, bound)
+			require.InDelta(t, triples, sumGX, bound)
 			require.InDelta(t, e, exps, bound)
 			require.Equal(t, top, maxOf(x))
 		}
@@ -56,7 +65,7 @@ func TestExponentialOverTheWholeRange(t *testing.T) {
 			for i := range x {
 				x[i] = float32(lo + float64(i)/float64(len(x)))
 			}
-			expSum(dst, x, 0)
+			expSum(dst, x, 1, 0)
 			for i, v := range x {
 				want := math.Exp(float64(v))
 				if want > math.MaxFloat32 {
@@ -79,10 +88,10 @@ func TestSpecialValuesPassThrough(t *testing.T) {
 			for at := range n {
 				x, y := make([]float32, n), make([]float32, n)
 				x[at] = -inf
-				require.InDelta(t, n-1, expSum(y, x, 0), 0)
+				require.InDelta(t, n-1, expSum(y, x, 1, 0), 0)
 				require.Zero(t, y[at], "exp(-Inf)")
 				x[at] = nan
-				require.True(t, math.IsNaN(expSum(y, x, maxOf(x))), "a NaN is not lost between maxOf and expSum")
+				require.True(t, math.IsNaN(expSum(y, x, 1, maxOf(x))), "a NaN is not lost between maxOf and expSum")
 				require.True(t, y[at] != y[at])
 				geluForward(y, x)
 				require.True(t, y[at] != y[at])

@@ -31,22 +31,29 @@ var elementwiseFunctions = []elementwise{
 		func(o, _ []float64) (v, tol []float64) {
 			return []float64{o[0] * float64(float32(3.7))}, []float64{ulp32 * math.Abs(4*o[0])}
 		}},
-	{"axpy", 1, 1, false, false,
-		func(o, in [][]float32) { axpy(o[0], -1.3, in[0]) },
-		func(o, in []float64) (v, tol []float64) {
-			p := float64(float32(-1.3)) * in[0]
-			return []float64{o[0] + p}, []float64{ulp32 * (math.Abs(o[0]) + math.Abs(p))}
-		}},
-	{"add", 1, 1, false, false,
-		func(o, in [][]float32) { add(o[0], in[0]) },
-		func(o, in []float64) (v, tol []float64) {
-			return []float64{o[0] + in[0]}, []float64{ulp32 * math.Abs(o[0]+in[0])}
+	{"add", 1, 2, true, false,
+		func(o, in [][]float32) { add(o[0], in[0], in[1]) },
+		func(_, in []float64) (v, tol []float64) {
+			return []float64{in[0] + in[1]}, []float64{ulp32 * math.Abs(in[0]+in[1])}
 		}},
 	{"expSum", 1, 1, true, false,
-		func(o, in [][]float32) { expSum(o[0], in[0], 1.5) },
+		func(o, in [][]float32) { expSum(o[0], in[0], 1, 1.5) },
 		func(_, in []float64) (v, tol []float64) {
 			e := math.Exp(float64(float32(in[0]) - 1.5))
 			return []float64{e}, []float64{2 * ulp32 * e}
+		}},
+	{"expSum with a factor", 1, 1, true, false,
+		func(o, in [][]float32) { expSum(o[0], in[0], 0.3, 1.5) },
+		func(_, in []float64) (v, tol []float64) {
+			p := float64(float32(0.3)) * in[0]
+			e := math.Exp(p - 1.5)
+			return []float64{e}, []float64{(4 + 2*math.Abs(p)) * ulp32 * e}
+		}},
+	{"softmaxBackwardRow", 1, 1, false, false,
+		func(o, in [][]float32) { softmaxBackwardRow(o[0], in[0], 0.25, 1.75) },
+		func(o, in []float64) (v, tol []float64) {
+			y := 1.75 * in[0] * (o[0] - 0.25)
+			return []float64{y}, []float64{2 * ulp32 * math.Abs(y)}
 		}},
 	{"geluForward", 1, 1, true, false,
 		func(o, in [][]float32) { geluForward(o[0], in[0]) },
@@ -65,6 +72,18 @@ var elementwiseFunctions = []elementwise{
 		func(_, in []float64) (v, tol []float64) {
 			p := in[1] * (in[0] - 0.25) * 1.75
 			return []float64{p + in[2]}, []float64{2 * ulp32 * (math.Abs(p) + math.Abs(in[2]))}
+		}},
+	{"normBackwardRow", 1, 3, true, false,
+		func(o, in [][]float32) { normBackwardRow(o[0], in[0], in[1], in[2], 0.25, 1.75, -0.5, 0.75) },
+		func(_, in []float64) (v, tol []float64) {
+			p, q := 1.75*in[1]*in[0], 0.75*(in[2]-0.25)
+			return []float64{p - 0.5 + q}, []float64{2 * ulp32 * (math.Abs(p) + 0.5 + math.Abs(q))}
+		}},
+	{"normGainGrad", 1, 2, false, false,
+		func(o, in [][]float32) { normGainGrad(o[0], in[0], in[1], 0.25, 1.75) },
+		func(o, in []float64) (v, tol []float64) {
+			p := in[0] * (in[1] - 0.25) * 1.75
+			return []float64{o[0] + p}, []float64{2 * ulp32 * (math.Abs(o[0]) + math.Abs(p))}
 		}},
 	{"adamUpdate", 3, 1, false, true,
 		func(o, in [][]float32) { adamUpdate(o[0], o[1], o[2], in[0], &adamForTest) },
@@ -192,13 +211,16 @@ func cutAll(s [][]float32, lo, hi int) [][]float32 {
 
 func TestVectorsRejectDifferentLengths(t *testing.T) {
 	a, b := make([]float32, 3), make([]float32, 4)
-	require.PanicsWithValue(t, "expSum: lengths differ", func() { expSum(a, b, 0) })
+	require.PanicsWithValue(t, "expSum: lengths differ", func() { expSum(a, b, 1, 0) })
 	require.PanicsWithValue(t, "dot: lengths differ", func() { dot(a, b) })
-	require.PanicsWithValue(t, "axpy: lengths differ", func() { axpy(a, 1, b) })
-	require.PanicsWithValue(t, "add: lengths differ", func() { add(a, b) })
+	require.PanicsWithValue(t, "add: lengths differ", func() { add(a, a, b) })
+	require.PanicsWithValue(t, "softmaxBackwardRow: lengths differ", func() { softmaxBackwardRow(a, b, 0, 1) })
 	require.PanicsWithValue(t, "geluForward: lengths differ", func() { geluForward(a, b) })
 	require.PanicsWithValue(t, "geluBackward: lengths differ", func() { geluBackward(a, a, b) })
 	require.PanicsWithValue(t, "normalizeRow: lengths differ", func() { normalizeRow(a, a, 0, 1, a, b) })
+	require.PanicsWithValue(t, "normBackwardSums: lengths differ", func() { normBackwardSums(a, b, a) })
+	require.PanicsWithValue(t, "normBackwardRow: lengths differ", func() { normBackwardRow(a, a, b, a, 0, 1, 1, 1) })
+	require.PanicsWithValue(t, "normGainGrad: lengths differ", func() { normGainGrad(b, a, a, 0, 1) })
 	require.PanicsWithValue(t, "adamUpdate: lengths differ", func() { adamUpdate(a, a, a, b, &adamForTest) })
 }
 
@@ -207,7 +229,9 @@ func TestVectorsDoNotAllocate(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(10, func() {
 		s := adamForTest
 		adamUpdate(x, x, x, x, &s)
-		expSum(x, x, maxOf(x))
+		expSum(x, x, 1, maxOf(x))
+		sums(x)
+		normBackwardSums(x, x, x)
 	}))
 }
 
