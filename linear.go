@@ -35,15 +35,8 @@ func (l *Linear) params() []*Param { return []*Param{l.weight, l.bias} }
 func (l *Linear) Forward(x []float32) []float32 {
 	T := len(x) / l.in
 	l.x, l.y = x, resized(l.y, T*l.out)
-	parallel(T, l, (*Linear).biasRows)
-	matmulAdd(rowMajor(l.y, T, l.out), rowMajor(x, T, l.in), l.weight.matrix())
+	matmulBias(rowMajor(l.y, T, l.out), rowMajor(x, T, l.in), l.weight.matrix(), l.bias.W)
 	return l.y
-}
-
-func (l *Linear) biasRows(lo, hi int) {
-	for t := lo; t < hi; t++ {
-		copy(l.y[t*l.out:(t+1)*l.out], l.bias.W)
-	}
 }
 
 // Backward returns dx [T, in] and adds to the gradients of weight and bias. dy [T, out] is only read.

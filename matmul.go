@@ -8,16 +8,19 @@ import "sync/atomic"
 // strides, on the other rows or on the number of threads.
 
 // matmul computes c = a·b with all threads. c must not overlap a or b and needs a stride of 1 along its rows or its columns.
-func matmul(c, a, b matrix) { teamProduct(c, a, b, false) }
+func matmul(c, a, b matrix) { teamProduct(c, a, b, nil, false) }
 
 // matmulAdd computes c += a·b, like matmul.
-func matmulAdd(c, a, b matrix) { teamProduct(c, a, b, true) }
+func matmulAdd(c, a, b matrix) { teamProduct(c, a, b, nil, true) }
+
+// matmulBias computes c = a·b + bias, like matmul, with the same bias [columns of c] for every row; c has a stride of 1 along its rows.
+func matmulBias(c, a, b matrix, bias []float32) { teamProduct(c, a, b, bias, true) }
 
 // serialMatmul computes c = a·b, like matmul but on the calling thread.
-func serialMatmul(c, a, b matrix) { serialProduct(c, a, b, false) }
+func serialMatmul(c, a, b matrix) { serialProduct(c, a, b, nil, false) }
 
 // serialMatmulAdd computes c += a·b, like matmul but on the calling thread.
-func serialMatmulAdd(c, a, b matrix) { serialProduct(c, a, b, true) }
+func serialMatmulAdd(c, a, b matrix) { serialProduct(c, a, b, nil, true) }
 
 const (
 	// A block of b, depthBlock·columnBlock numbers, stays in three quarters of a 1 MiB second-level cache while all rows of a pass by; the
@@ -46,20 +49,21 @@ const (
 // product is one product, or a part of it, and the room to rearrange its operands.
 type product struct {
 	c, a, b    matrix
-	accumulate bool
+	bias       []float32 // [columns of c] what every row of c is set to first; nil: nothing
+	accumulate bool      // c is added to
 
 	packedA []float32 // [depthBlock][rows of a tile]
 	packedB []float32 // [columnBlock/cols][depthBlock][cols of a tile]
 }
 
-func serialProduct(c, a, b matrix, accumulate bool) {
-	p := takeProduct(c, a, b, accumulate)
+func serialProduct(c, a, b matrix, bias []float32, accumulate bool) {
+	p := takeProduct(c, a, b, bias, accumulate)
 	p.run()
 	p.release()
 }
 
-func teamProduct(c, a, b matrix, accumulate bool) {
-	p := takeProduct(c, a, b, accumulate)
+func teamProduct(c, a, b matrix, bias []float32, accumulate bool) {
+	p := takeProduct(c, a, b, bias, accumulate)
 	defer p.release()
 	switch m, n, k := p.c.rows, p.c.cols, p.a.cols; {
 	case m*n*k < teamWork:
@@ -73,18 +77,22 @@ func teamProduct(c, a, b matrix, accumulate bool) {
 
 // runRows computes rows lo..hi of c.
 func (p *product) runRows(lo, hi int) {
-	serialProduct(p.c.rowsFrom(lo, hi), p.a.rowsFrom(lo, hi), p.b, p.accumulate)
+	serialProduct(p.c.rowsFrom(lo, hi), p.a.rowsFrom(lo, hi), p.b, p.bias, p.accumulate)
 }
 
 // runColumns computes the columns lo..hi of c, counted in tiles.
 func (p *product) runColumns(lo, hi int) {
 	lo, hi = lo*kern.cols, min(hi*kern.cols, p.c.cols)
-	serialProduct(p.c.colsFrom(lo, hi), p.a, p.b.colsFrom(lo, hi), p.accumulate)
+	bias := p.bias
+	if bias != nil {
+		bias = bias[lo:hi]
+	}
+	serialProduct(p.c.colsFrom(lo, hi), p.a, p.b.colsFrom(lo, hi), bias, p.accumulate)
 }
 
 func (p *product) run() {
-	if p.a.cols == 0 && !p.accumulate {
-		p.c.clear()
+	if p.a.cols == 0 {
+		p.empty()
 	}
 	block := columnBlock
 	if p.c.rows <= kern.rows {
@@ -103,6 +111,7 @@ func (p *product) runRow() (columns int) {
 		return 0
 	}
 	for ; columns+kern.rowCols <= p.c.cols; columns += kern.rowCols {
+		p.startRows(0, 1, columns, columns+kern.rowCols)
 		for k := 0; k < p.a.cols; k += depthBlock {
 			kern.row(min(depthBlock, p.a.cols-k), p.a.from(0, k), p.a.colStride, p.b.from(k, columns), p.b.rowStride, p.c.from(0, columns), p.accumulate || k > 0)
 		}
@@ -119,6 +128,9 @@ func (p *product) runBlock(j0, j1, k0, k1 int) {
 	for i := range panels {
 		lo, hi := M*i/panels, M*(i+1)/panels
 		a, aRow, aCol := p.packRows(lo, hi, k0, k1, j1-j0)
+		if k0 == 0 {
+			p.startRows(lo, hi, j0, j1)
+		}
 		for j := j0; j < j1; j += kern.cols {
 			n := min(kern.cols, j1-j)
 			b, bRow := p.packedB[(j-j0)*depth:], kern.cols
@@ -127,6 +139,24 @@ func (p *product) runBlock(j0, j1, k0, k1 int) {
 			}
 			kern.tile(depth, a, aRow, aCol, b, bRow, p.c.from(lo, j), p.c.rowStride, hi-lo, n, p.accumulate || k0 > 0)
 		}
+	}
+}
+
+// startRows sets rows lo..hi, columns j0..j1 of c to the bias, right before the first product is added to them.
+func (p *product) startRows(lo, hi, j0, j1 int) {
+	if p.bias == nil {
+		return
+	}
+	for i := lo; i < hi; i++ {
+		copy(p.c.from(i, j0), p.bias[j0:j1])
+	}
+}
+
+// empty is the product over no inner index at all.
+func (p *product) empty() {
+	p.startRows(0, p.c.rows, 0, p.c.cols)
+	if !p.accumulate {
+		p.c.clear()
 	}
 }
 
@@ -194,9 +224,12 @@ func grown(s []float32, n int) []float32 {
 var idleProducts [64]atomic.Pointer[product]
 
 // takeProduct checks the operands. c is viewed so that its columns lie side by side: where only its rows do, cᵀ = bᵀ·aᵀ is computed.
-func takeProduct(c, a, b matrix, accumulate bool) *product {
+func takeProduct(c, a, b matrix, bias []float32, accumulate bool) *product {
 	if c.rows != a.rows || c.cols != b.cols || a.cols != b.rows {
 		panic("matmul: shapes of c, a, b do not fit")
+	}
+	if bias != nil && (len(bias) != c.cols || c.colStride != 1) {
+		panic("matmul: a bias needs the length of c's rows, and a stride of 1 along them")
 	}
 	if c.colStride != 1 {
 		c, a, b = c.T(), b.T(), a.T()
@@ -208,7 +241,7 @@ func takeProduct(c, a, b matrix, accumulate bool) *product {
 	a.check()
 	b.check()
 	p := idleProduct()
-	p.c, p.a, p.b, p.accumulate = c, a, b, accumulate
+	p.c, p.a, p.b, p.bias, p.accumulate = c, a, b, bias, accumulate
 	return p
 }
 
@@ -222,7 +255,7 @@ func idleProduct() *product {
 }
 
 func (p *product) release() {
-	p.c, p.a, p.b = matrix{}, matrix{}, matrix{}
+	p.c, p.a, p.b, p.bias = matrix{}, matrix{}, matrix{}, nil
 	for i := range idleProducts {
 		if idleProducts[i].CompareAndSwap(nil, p) {
 			return

@@ -125,6 +125,24 @@ func TestProductsAcrossBlocks(t *testing.T) {
 	})
 }
 
+func TestABiasIsTheStartOfEveryRow(t *testing.T) {
+	onEachKernel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(3, 5))
+		for _, s := range [][3]int{{0, 3, 4}, {3, 0, 4}, {1, 5, 700}, {1, depthBlock + 1, 300}, {70, 33, 65}, {200, depthBlock + 3, columnBlock + 9}, {40, 9, 600}} {
+			M, K, N := s[0], s[1], s[2]
+			a, b := randomView(rng, M, K, rng.IntN(layouts)), randomView(rng, K, N, rng.IntN(layouts))
+			got, bias := randomView(rng, M, N, layoutGap), randomFloats(rng, N)
+			want := got.clone()
+			for i := range M {
+				copy(want.from(i, 0)[:N], bias)
+			}
+			matmulAdd(want, a, b)
+			matmulBias(got, a, b, bias)
+			requireSameBits(t, want.data, got.data)
+		}
+	})
+}
+
 // Rows at a distance of 4 KiB are copied, others are read in place: the same bits.
 func TestRowsThatShareACacheSetAreCopied(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
@@ -238,6 +256,9 @@ func TestProductRejectsWrongShapes(t *testing.T) {
 	const strides = "matmul: c needs a stride of 1, and rows that do not overlap"
 	require.PanicsWithValue(t, strides, func() { matmul(matrix{make([]float32, 9), 2, 2, 4, 2}, m(2, 2), m(2, 2)) })
 	require.PanicsWithValue(t, strides, func() { matmul(matrix{make([]float32, 9), 2, 2, 1, 1}, m(2, 2), m(2, 2)) })
+	const bias = "matmul: a bias needs the length of c's rows, and a stride of 1 along them"
+	require.PanicsWithValue(t, bias, func() { matmulBias(m(2, 3), m(2, 4), m(4, 3), make([]float32, 2)) })
+	require.PanicsWithValue(t, bias, func() { matmulBias(m(3, 2).T(), m(2, 4), m(4, 3), make([]float32, 3)) })
 	const beyond = "matmul: a view reaches beyond its data"
 	require.PanicsWithValue(t, beyond, func() { matmul(m(2, 2), matrix{make([]float32, 3), 2, 2, 2, 1}, m(2, 2)) })
 	require.PanicsWithValue(t, "rowMajor: len(data) < rows*cols", func() { rowMajor(make([]float32, 5), 2, 3) })
