@@ -67,12 +67,20 @@ func (c *gradCheck) gradients(mode AttentionBackward) []gradTensor {
 	m.SetAttentionBackward(mode)
 	clearGrads(m.Params())
 	loss := m.Loss(c.batch, c.smoothing)
+	var inputs []gradTensor // the lowest layer first
+	m.watch = func(block int) { inputs = append(inputGradients(m.blocks[block].inputGrads(block)), inputs...) }
 	m.Backward(1 / float64(loss.targets))
+	m.watch = nil
 	var gs []gradTensor
 	for _, p := range m.Params() {
 		gs = append(gs, paramGradients(p)...)
 	}
-	for _, in := range m.inputGrads() {
+	return append(append(gs, inputs...), inputGradients([]inputGrad{{"ln_f", m.lnF.dx}, {"lm_head", m.dh}})...)
+}
+
+// inputGradients copies gradients by inputs of layers.
+func inputGradients(inputs []inputGrad) (gs []gradTensor) {
+	for _, in := range inputs {
 		gs = append(gs, gradTensor{name: in.layer + " (input)", input: true, param: in.layer, g: slices.Clone(in.rows)})
 	}
 	return gs

@@ -23,6 +23,8 @@ type LLM struct {
 	lnF    *LayerNorm
 	all    []*Param // every parameter, from the embedding upward
 
+	watch func(block int) // called after each block's backward pass, while its inputGrads last; nil: nobody looks
+
 	// kept from forward
 	batch *Batch
 	h     []float32 // [T, C] output of lnF, borrowed
@@ -149,6 +151,10 @@ func (m *LLM) Backward(weight float64) {
 	// forward: x = block(x), first to last
 	for i := len(m.blocks) - 1; i >= 0; i-- {
 		dx = m.blocks[i].Backward(dx)
+		if m.watch != nil {
+			m.watch(i)
+		}
+		m.blocks[i].handDown(m.blocks[(i+m.Layers-1)%m.Layers]) // and from the lowest to the last one for the next step
 	}
 	// forward: x = wte[token] + wpe[position]
 	m.embed.Backward(m.drop.backward(dx))
@@ -171,24 +177,4 @@ func (m *LLM) firstNonFiniteOutput() string {
 		}
 	}
 	return ""
-}
-
-// inputGrad is the gradient of the loss by the input of one layer.
-type inputGrad struct {
-	layer string
-	rows  []float32 // [T, channels of the input]
-}
-
-// inputGrads returns, after Backward, the gradient by the input of every layer, the lowest layer first.
-func (m *LLM) inputGrads() []inputGrad {
-	var gs []inputGrad
-	for i, b := range m.blocks {
-		name := fmt.Sprintf("h.%d.", i)
-		gs = append(gs,
-			inputGrad{name + "ln_1", b.ln1.dx}, inputGrad{name + "attn.c_attn", b.attn.qkv.dx},
-			inputGrad{name + "attn.c_proj", b.attn.out.dx},
-			inputGrad{name + "ln_2", b.ln2.dx}, inputGrad{name + "mlp.c_fc", b.mlp.up.dx},
-			inputGrad{name + "mlp.gelu", b.mlp.du}, inputGrad{name + "mlp.c_proj", b.mlp.down.dx})
-	}
-	return append(gs, inputGrad{"ln_f", m.lnF.dx}, inputGrad{"lm_head", m.dh})
 }

@@ -63,3 +63,31 @@ func (b *Block) Backward(dy []float32) []float32 {
 	dh = b.attn.Backward(b.dropAttn.backward(b.dmid))
 	return b.sum.add(b.dx, b.dmid, b.ln1.Backward(dh))
 }
+
+// handDown exchanges the memory of gradients inside the block with another's, which is about to run backward: what is as
+// large as the activations is there once, and still in the cache. dx stays.
+func (b *Block) handDown(to *Block) {
+	mine, its := b.gradients(), to.gradients()
+	for i := range mine {
+		*mine[i], *its[i] = *its[i], *mine[i]
+	}
+}
+
+func (b *Block) gradients() [9]*[]float32 {
+	return [...]*[]float32{&b.dmid, &b.ln1.dx, &b.attn.qkv.dx, &b.attn.drows, &b.attn.out.dx,
+		&b.ln2.dx, &b.mlp.up.dx, &b.mlp.du, &b.mlp.down.dx}
+}
+
+// inputGrad is the gradient of the loss by the input of one layer.
+type inputGrad struct {
+	layer string
+	rows  []float32 // [T, channels of the input]
+}
+
+// inputGrads returns the gradients by the input of every layer of the block, which is number i. They last until handDown.
+func (b *Block) inputGrads(i int) []inputGrad {
+	name := fmt.Sprintf("h.%d.", i)
+	return []inputGrad{
+		{name + "ln_1", b.ln1.dx}, {name + "attn.c_attn", b.attn.qkv.dx}, {name + "attn.c_proj", b.attn.out.dx},
+		{name + "ln_2", b.ln2.dx}, {name + "mlp.c_fc", b.mlp.up.dx}, {name + "mlp.gelu", b.mlp.du}, {name + "mlp.c_proj", b.mlp.down.dx}}
+}
