@@ -7,7 +7,7 @@ import (
 )
 
 // How fast a model answers: the prompt in one pass (prefill), then a token at a time (decode), which costs what reading
-// every weight once costs. Beside it the memory bandwidth of the same threads, measured in the same run.
+// every weight and the prompt's keys and values once costs. Beside it the memory bandwidth of the same threads, measured in the same run.
 
 // generateResult is what `gogpt bench --generate --json` prints.
 type generateResult struct {
@@ -16,7 +16,7 @@ type generateResult struct {
 	Kernel       string    `json:"kernel"`
 	Prefill      jsonFloat `json:"prefill_tokens_per_sec"`
 	Decode       jsonFloat `json:"decode_tokens_per_sec"`
-	BytesPerSec  jsonFloat `json:"bytes_per_sec"`           // weights read by decoding
+	BytesPerSec  jsonFloat `json:"bytes_per_sec"`           // weights, keys and values read by decoding
 	Bandwidth    jsonFloat `json:"bandwidth_bytes_per_sec"` // of reading memory and doing nothing else
 	Efficiency   jsonFloat `json:"efficiency"`              // bytes_per_sec / bandwidth_bytes_per_sec
 	PrefillFLOPS jsonFloat `json:"prefill_gflops"`
@@ -25,7 +25,7 @@ type generateResult struct {
 
 const bandwidthFloats = 1 << 26 // numbers read for the bandwidth: 256 MiB, far more than any cache
 
-// generate times prefill and decode on random weights: medians, bandwidth measured between them.
+// generate times prefill and decode on random weights: medians, the bandwidth measured before and after decoding.
 func (b *benchCase) generate(cfg *Config, steps int) generateResult {
 	m := newLLM(b.model, newRNG(cfg.Seed, initStream))
 	d, w := newDecoder(m), newWindow(m.ModelConfig)
@@ -35,7 +35,8 @@ func (b *benchCase) generate(cfg *Config, steps int) generateResult {
 		w.set(prompt)
 		d.advance(w)
 	})
-	bandwidth := measureBandwidth()
+	memory := newMemoryRead()
+	times := memory.times()
 	decode, _ := timed(steps, func() {
 		if len(w.tokens) == m.Context { // start again behind the prompt, before the window slides
 			w.tokens = w.tokens[:len(prompt)]
@@ -44,7 +45,8 @@ func (b *benchCase) generate(cfg *Config, steps int) generateResult {
 		w.push(1)
 		d.advance(w)
 	})
-	read := 4 * float64(m.ParamCount()-len(m.embed.wpe.W))
+	bandwidth := memory.rate(append(times, memory.times()...))
+	read := 4 * float64(m.ParamCount()-len(m.embed.wpe.W)+2*m.Layers*m.Dim*len(prompt))
 	run := benchCase{model: b.model, batch: 1, seq: len(prompt)}
 	run.model.Vocab = 0 // the logits of one row are next to nothing
 	gflops := run.flops() / 3 / prefill / 1e9
@@ -70,20 +72,28 @@ func (r *memoryRead) chunks(lo, hi int) {
 	}
 }
 
-// measureBandwidth returns the median rate, in bytes a second, at which all threads read memory.
-func measureBandwidth() float64 {
+func newMemoryRead() *memoryRead {
 	r := &memoryRead{x: make([]float32, bandwidthFloats), top: make([]float32, bandwidthFloats/readChunk)}
 	for i := range r.x {
 		r.x[i] = float32(i & 1)
 	}
-	var times []float64
+	return r
+}
+
+// times reads everything by all threads, a few times over.
+func (r *memoryRead) times() (seconds []float64) {
 	for range 9 {
 		start := time.Now()
 		parallel(len(r.top), r, (*memoryRead).chunks)
-		times = append(times, time.Since(start).Seconds())
+		seconds = append(seconds, time.Since(start).Seconds())
 	}
-	slices.Sort(times)
-	return 4 * bandwidthFloats / times[len(times)/2]
+	return seconds
+}
+
+// rate is the median rate in bytes a second.
+func (r *memoryRead) rate(seconds []float64) float64 {
+	slices.Sort(seconds)
+	return 4 * bandwidthFloats / seconds[len(seconds)/2]
 }
 
 func (r *generateResult) print(c *console, asJSON bool) error {

@@ -24,6 +24,10 @@ type kernel struct {
 	row     func(k int, a []float32, aCol int, b []float32, bRow int, c []float32, accumulate bool)
 	rowCols int
 
+	// columns: tile for m = 1, aCol = 1, n = lanes and k a multiple of lanes, with bᵀ read where it lies: b[j·bCol + t] in place
+	// of b[t·bRow + j]. nil, where row is: done by tile.
+	columns func(k int, a []float32, b []float32, bCol int, c []float32, accumulate bool)
+
 	peak func(rounds int) // for range rounds { peakChains independent multiply-adds of all lanes, in registers }
 
 	vectors *vectorKernel

@@ -15,6 +15,9 @@ func copyTileAVX512(dst, src []float32, stride, k int)
 func rowAVX512(k int, a []float32, aCol int, b []float32, bRow int, c []float32, accumulate bool)
 
 //go:noescape
+func columnsAVX512(k int, a []float32, b []float32, bCol int, c []float32, accumulate bool)
+
+//go:noescape
 func tileAVX2(k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, cRow, m, n int, accumulate bool)
 
 //go:noescape
@@ -29,7 +32,7 @@ func peakAVX2(rounds int)
 
 var avx512Kernel = kernel{
 	name: "avx512", rows: 14, cols: 32, lanes: 16, group: 16,
-	tile: tileAVX512, interleave: interleaveAVX512, copyTile: copyTileAVX512, rowCols: 192, row: rowAVX512,
+	tile: tileAVX512, interleave: interleaveAVX512, copyTile: copyTileAVX512, rowCols: 192, row: rowAVX512, columns: columnsAVX512,
 	peak: peakAVX512, vectors: &vectorsAVX512,
 }
 

@@ -107,16 +107,32 @@ func (p *product) run() {
 
 // runRow computes the first columns of a single row of c, where the kernel has a way of its own; it returns how many.
 func (p *product) runRow() (columns int) {
-	if p.c.rows != 1 || p.b.colStride != 1 || kern.row == nil {
-		return 0
-	}
-	for ; columns+kern.rowCols <= p.c.cols; columns += kern.rowCols {
-		p.startRows(0, 1, columns, columns+kern.rowCols)
+	width := p.rowWidth()
+	for ; width > 0 && columns+width <= p.c.cols; columns += width {
+		p.startRows(0, 1, columns, columns+width)
 		for k := 0; k < p.a.cols; k += depthBlock {
-			kern.row(min(depthBlock, p.a.cols-k), p.a.from(0, k), p.a.colStride, p.b.from(k, columns), p.b.rowStride, p.c.from(0, columns), p.accumulate || k > 0)
+			depth, a, b, c := min(depthBlock, p.a.cols-k), p.a.from(0, k), p.b.from(k, columns), p.c.from(0, columns)
+			if p.b.colStride == 1 {
+				kern.row(depth, a, p.a.colStride, b, p.b.rowStride, c, p.accumulate || k > 0)
+			} else {
+				kern.columns(depth, a, b, p.b.colStride, c, p.accumulate || k > 0)
+			}
 		}
 	}
 	return columns
+}
+
+// rowWidth is how many columns of a single row the kernel computes at a time in a way of its own; 0: it has none.
+func (p *product) rowWidth() int {
+	switch {
+	case p.c.rows != 1 || kern.row == nil:
+		return 0
+	case p.b.colStride == 1:
+		return kern.rowCols
+	case p.b.rowStride == 1 && p.a.colStride == 1 && p.a.cols%kern.lanes == 0:
+		return kern.lanes
+	}
+	return 0
 }
 
 // runBlock adds what the inner indices k0..k1 contribute to columns j0..j1 of c.

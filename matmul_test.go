@@ -199,6 +199,27 @@ func TestBitsDependOnOneRowAndOneColumnOnly(t *testing.T) {
 	})
 }
 
+// A single row has ways of its own, where b is read as it lies: the bits of a row among others.
+func TestASingleRowHasTheBitsOfARowAmongOthers(t *testing.T) {
+	onEachKernel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(5, 7))
+		for _, K := range []int{1, 16, 48, depthBlock, depthBlock + 16, 2*depthBlock + 5} {
+			for _, N := range []int{15, 16, 33, 192, 421} {
+				for _, layout := range []int{layoutPlain, layoutGap, layoutTransposed, layoutTransposedGap} {
+					a, b := randomView(rng, 2, K, layoutPlain), randomView(rng, K, N, layout)
+					want, bias := randomView(rng, 2, N, layoutPlain), randomFloats(rng, N)
+					got := want.clone()
+					matmulBias(want, a, b, bias)
+					matmulAdd(want, a, b)
+					matmulBias(got.rowsFrom(0, 1), a.rowsFrom(0, 1), b, bias)
+					matmulAdd(got.rowsFrom(0, 1), a.rowsFrom(0, 1), b)
+					requireSameBits(t, want.data[:N], got.data[:N])
+				}
+			}
+		}
+	})
+}
+
 func copyElements(dst, src matrix) {
 	for i := range src.rows {
 		for j := range src.cols {

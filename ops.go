@@ -37,10 +37,14 @@ type adder struct{ z, x, y []float32 }
 // add returns z = x + y.
 func (a *adder) add(z, x, y []float32) []float32 {
 	a.z, a.x, a.y = z, x, y
-	parallel(len(z), a, (*adder).span)
+	parallel((len(z)+addChunk-1)/addChunk, a, (*adder).chunks)
 	return z
 }
 
-func (a *adder) span(lo, hi int) {
+// addChunk is the least that is worth a thread of its own.
+const addChunk = 1 << 12
+
+func (a *adder) chunks(lo, hi int) {
+	lo, hi = lo*addChunk, min(hi*addChunk, len(a.z))
 	add(a.z[lo:hi], a.x[lo:hi], a.y[lo:hi])
 }
