@@ -52,6 +52,7 @@ type product struct {
 	bias       []float32 // [columns of c] what every row of c is set to first; nil: nothing
 	accumulate bool      // c is added to
 
+	flipped []float32 // [columns of c][rows of c]
 	packedA []float32 // [depthBlock][rows of a tile]
 	packedB []float32 // [columnBlock/cols][depthBlock][cols of a tile]
 }
@@ -91,6 +92,10 @@ func (p *product) runColumns(lo, hi int) {
 }
 
 func (p *product) run() {
+	if p.flips() {
+		p.runFlipped()
+		return
+	}
 	if p.a.cols == 0 {
 		p.empty()
 	}
@@ -103,6 +108,20 @@ func (p *product) run() {
 			p.runBlock(j, min(j+block, p.c.cols), k, min(k+depthBlock, p.a.cols))
 		}
 	}
+}
+
+// flips tells a product of a few rows by a transposed b, which is larger than all else: the rows of a tile can read it where it lies.
+func (p *product) flips() bool {
+	return p.b.colStride != 1 && p.b.rowStride == 1 && p.c.rows > 1 && p.c.rows <= kern.cols && p.c.cols > kern.cols &&
+		p.c.cols%kern.group == 0 && !p.accumulate
+}
+
+// runFlipped computes cᵀ = bᵀ·aᵀ and transposes it.
+func (p *product) runFlipped() {
+	p.flipped = grown(p.flipped, p.c.rows*p.c.cols)
+	t := rowMajor(p.flipped, p.c.cols, p.c.rows)
+	serialProduct(t, p.b.T(), p.a.T(), nil, false)
+	packTile(p.c.data, p.c.rowStride, t)
 }
 
 // runRow computes the first columns of a single row of c, where the kernel has a way of its own; it returns how many.

@@ -199,16 +199,21 @@ func TestBitsDependOnOneRowAndOneColumnOnly(t *testing.T) {
 	})
 }
 
-// A single row has ways of its own, where b is read as it lies: the bits of a row among others.
-func TestASingleRowHasTheBitsOfARowAmongOthers(t *testing.T) {
+// One row and a few rows have ways of their own, where b is read as it lies: the bits of rows among many.
+func TestFewRowsHaveTheBitsOfRowsAmongMany(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 7))
 		for _, K := range []int{1, 16, 48, depthBlock, depthBlock + 16, 2*depthBlock + 5} {
 			for _, N := range []int{15, 16, 33, 192, 421} {
 				for _, layout := range []int{layoutPlain, layoutGap, layoutTransposed, layoutTransposedGap} {
-					a, b := randomView(rng, 2, K, layoutPlain), randomView(rng, K, N, layout)
-					want, bias := randomView(rng, 2, N, layoutPlain), randomFloats(rng, N)
+					a, b := randomView(rng, 40, K, layoutPlain), randomView(rng, K, N, layout)
+					want, bias := randomView(rng, 40, N, layoutGap), randomFloats(rng, N)
 					got := want.clone()
+					matmul(want, a, b)
+					for _, rows := range []int{1, 2, 3, 16, 32} {
+						matmul(got.rowsFrom(40-rows, 40), a.rowsFrom(40-rows, 40), b)
+						requireSameBits(t, want.from(40-rows, 0), got.from(40-rows, 0))
+					}
 					matmulBias(want, a, b, bias)
 					matmulAdd(want, a, b)
 					matmulBias(got.rowsFrom(0, 1), a.rowsFrom(0, 1), b, bias)
