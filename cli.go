@@ -51,6 +51,8 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return exitOK
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
+	case readerLeft(out, err): // it has seen what it wanted
+		return exitOK
 	case errors.As(err, &signal):
 		fmt.Fprintf(errOut, "gogpt: %v\n", err)
 		return signal.code

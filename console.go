@@ -6,9 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // What every command shares: its streams, its errors, and how its flags are read.
@@ -17,6 +19,33 @@ import (
 type console struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// readerLeft tells the error of writing to an output whose reader has left, as head does after its last line.
+func readerLeft(out io.Writer, err error) bool {
+	failed, ok := errors.AsType[*fs.PathError](err)
+	f, file := out.(*os.File)
+	return ok && file && failed.Path == f.Name() && errors.Is(failed, syscall.EPIPE)
+}
+
+// unheeded is an output that goes on without its reader.
+type unheeded struct{ io.Writer }
+
+func (u unheeded) Write(p []byte) (int, error) {
+	n, err := u.Writer.Write(p)
+	if readerLeft(u.Writer, err) {
+		return len(p), nil
+	}
+	return n, err
+}
+
+// outliveReader lets c.out go on without its reader until undone: what runs meanwhile matters more than who watches.
+func (c *console) outliveReader() (undo func()) {
+	out := c.out
+	if !isTerminal(out) {
+		c.out = unheeded{out}
+	}
+	return func() { c.out = out }
 }
 
 // usageError is a wrong command line; it exits with 2.

@@ -56,6 +56,7 @@ func (s *session) outputs() []string {
 
 // run trains, from data to saved model.
 func (s *session) run(c *console) error {
+	defer c.outliveReader()()
 	digests, err := s.prepare()
 	if err != nil {
 		return err
@@ -189,7 +190,7 @@ func buildTokenizer(cfg *Config, corpora ...*corpus) (*tokenizer, error) {
 	return trainBPE(texts, cfg.Model.Vocab)
 }
 
-// train runs the phases, saves what was asked for, and reports the end. A first SIGINT or SIGTERM ends it in good order.
+// train runs the phases, saves what was asked for, and then reports the end. A first SIGINT or SIGTERM ends it in good order.
 func (s *session) train(c *console) error {
 	ctx, caught, release := catchSignals()
 	defer release()
@@ -212,6 +213,7 @@ func (s *session) train(c *console) error {
 			break
 		}
 	}
+	saved := s.saveAll(c)
 	var diverged *divergence
 	var left *interrupted
 	switch {
@@ -223,13 +225,15 @@ func (s *session) train(c *console) error {
 		end.Reason, end.Error = endDiverged, failed.Error()
 	case failed != nil:
 		end.Reason, end.Error = endFailed, failed.Error()
+	case saved != nil:
+		end.Reason, end.Error = endFailed, saved.Error()
 	}
 	if len(s.heldout) > 0 {
 		loss := t.eval.loss(s.heldout)
 		held := jsonFloat(loss.mean())
 		end.Heldout = &held
 	}
-	return errors.Join(failed, s.monitor.end(end), s.saveAll(c))
+	return errors.Join(failed, saved, s.monitor.end(end))
 }
 
 // saveAll writes the model wherever saving was asked for.

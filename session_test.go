@@ -124,6 +124,36 @@ func TestCheckpointsOfBothPhasesAreSaved(t *testing.T) {
 	require.Len(t, files, 2, "no temporary files")
 }
 
+func TestTheModelIsSavedBeforeTheEndIsTold(t *testing.T) {
+	inOrder(t, trained(t, "--save="+filepath.Join(t.TempDir(), "m.safetensors")), "pretrain: ", "saved: ", "ended: completed")
+}
+
+// remover removes a folder when the head of the table passes.
+type remover struct {
+	bytes.Buffer
+	folder string
+}
+
+func (r *remover) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "samples/s") {
+		if err := os.RemoveAll(r.folder); err != nil {
+			return 0, err
+		}
+	}
+	return r.Buffer.Write(p)
+}
+
+func TestAModelThatCannotBeSavedIsAFailedRun(t *testing.T) {
+	out, log := &remover{folder: t.TempDir()}, filepath.Join(t.TempDir(), "run.jsonl")
+	var errOut bytes.Buffer
+	args := tiny(append(smallData(t), "--save="+filepath.Join(out.folder, "m.safetensors"), "--log-json="+log)...)
+	require.Equal(t, exitError, run(args, forbiddenInput{t}, out, &errOut))
+	require.Contains(t, errOut.String(), "cannot write into folder")
+	data, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"reason":"failed","error":"`+out.folder)
+}
+
 func TestNothingIsSavedUnlessAskedFor(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NotContains(t, trained(t), "saved")
