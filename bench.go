@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -105,24 +106,21 @@ func applyCase(fs *flag.FlagSet, name string, b *benchCase) error {
 }
 
 func (b *benchCase) validate(cfg *Config, steps int) error {
+	var r ranges
+	r.count("vocab", b.model.Vocab, 1, maxExtent, "")
+	r.count("seq", b.seq, 1, maxExtent, "")
+	r.count("steps", steps, 1, maxExtent, "")
 	cfg.Model = b.model
 	cfg.Model.Vocab = max(cfg.Model.Vocab, minVocabSize) // random tokens need no bytes
 	cfg.Batch = b.batch
-	if err := cfg.validate(); err != nil {
+	if err := cmp.Or(r.bad, cfg.validate()); err != nil {
 		return err
 	}
-	for _, size := range []struct {
-		flag  string
-		value int
-	}{{"vocab", b.model.Vocab}, {"seq", b.seq}, {"steps", steps}} {
-		if size.value < 1 {
-			return usagef("--%s=%d: takes a whole number of at least 1", size.flag, size.value)
-		}
-	}
-	if b.seq > b.model.Context {
-		return usagef("--seq=%d: takes at most --context=%d", b.seq, b.model.Context)
-	}
-	return nil
+	r.check(b.seq <= b.model.Context, "seq", b.seq, fmt.Sprintf("at most --context=%d", b.model.Context))
+	logits := float64(b.batch) * float64(b.seq) * float64(b.model.Vocab)
+	r.check(logits <= maxWeights, "batch", b.batch, fmt.Sprintf("less: with --seq=%d and --vocab=%d a step has %.2g logits, more than 2^38",
+		b.seq, b.model.Vocab, logits))
+	return r.bad
 }
 
 // run times the trainer's step on random tokens.
@@ -140,10 +138,13 @@ func (b *benchCase) run(cfg *Config, steps int) benchResult {
 // gemmCommand times C = A·B of the given extents.
 func gemmCommand(c *console, extents string, steps int, asJSON bool) error {
 	var sizes intList
-	if err := sizes.Set(extents); err != nil || len(sizes) != 3 || slices.Min(sizes) < 1 {
-		return usagef("--gemm=%s: takes three whole numbers M,N,K of at least 1", extents)
+	if err := sizes.Set(extents); err != nil || len(sizes) != 3 || slices.Min(sizes) < 1 || slices.Max(sizes) > maxExtent {
+		return usagef("--gemm=%s: takes three whole numbers M,N,K from 1 to %d", extents, maxExtent)
 	}
 	M, N, K := sizes[0], sizes[1], sizes[2]
+	if float64(max(M, K))*float64(max(K, N)) > maxWeights {
+		return usagef("--gemm=%s: takes matrices of at most 2^38 numbers", extents)
+	}
 	rng := newRNG(1, benchStream)
 	random := func(rows, cols int) matrix {
 		data := make([]float32, rows*cols)

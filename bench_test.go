@@ -56,7 +56,9 @@ func TestBenchCountsTheArithmeticOfAStep(t *testing.T) {
 }
 
 func TestBenchRefusesSizesThatDoNotFit(t *testing.T) {
-	for _, args := range [][]string{{"--case=huge"}, {"--seq=0"}, {"--seq=200"}, {"--heads=3"}, {"--gemm=1,2"}, {"--gemm=0,1,1"}, {"--steps=0"}} {
+	for _, args := range [][]string{{"--case=huge"}, {"--seq=0"}, {"--seq=200"}, {"--heads=3"}, {"--gemm=1,2"}, {"--gemm=0,1,1"}, {"--steps=0"},
+		{"--steps=4611686018427387904"}, {"--seq=4611686018427387904"}, {"--vocab=4611686018427387904"}, {"--gemm=4294967296,4294967296,1"},
+		{"--gemm=16777216,16777216,1"}, {"--batch=16777216", "--seq=128"}, {"--batch=4611686018427387904"}} {
 		var out, errOut bytes.Buffer
 		require.Equal(t, exitUsage, run(append([]string{"bench"}, args...), nil, &out, &errOut), args)
 		require.Contains(t, errOut.String(), args[0][:6])

@@ -1,21 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"runtime"
 )
-
-// ModelConfig is the shape of the model. Its JSON keys are those of a Hugging Face GPT-2 config.json.
-type ModelConfig struct {
-	Layers  int `json:"n_layer"`     // blocks, e.g. 2
-	Heads   int `json:"n_head"`      // attention heads a block; divides Dim, e.g. 8
-	Dim     int `json:"n_embd"`      // C, channels of the residual stream, e.g. 256
-	Hidden  int `json:"n_inner"`     // channels inside the feed-forward, e.g. 512
-	Context int `json:"n_positions"` // longest sequence in tokens, e.g. 128
-	Vocab   int `json:"vocab_size"`  // V, tokens; for training the upper limit of the tokenizer, e.g. 2048
-}
 
 // PhaseConfig is the plan of one training phase.
 type PhaseConfig struct {
@@ -69,6 +58,12 @@ const (
 
 	minDelta   = 0.01 // nats by which an epoch must beat the best loss to count as an improvement
 	minLRShare = 0.01 // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
+)
+
+// The largest values of what no memory bounds. The size of a model is bounded by maxExtent and maxWeights.
+const (
+	maxCount   = 1 << 30 // of steps, and of whatever counts epochs: products with an extent do not overflow
+	maxThreads = 1 << 12
 )
 
 // The kinds of vocabulary: merges of bytes, or whole characters.
@@ -127,87 +122,85 @@ func (e *flagError) Error() string {
 	return fmt.Sprintf("--%s=%v: takes %s", e.flag, e.value, e.takes)
 }
 
+// ranges keeps the first value that is out of its range, as a *flagError.
+type ranges struct{ bad error }
+
+func (r *ranges) check(ok bool, flag string, value any, takes string) {
+	if !ok && r.bad == nil {
+		r.bad = &flagError{flag, value, takes}
+	}
+}
+
+// count checks a whole number; note says what 0 means.
+func (r *ranges) count(flag string, n, least, most int, note string) {
+	r.check(n >= least, flag, n, fmt.Sprintf("a whole number of at least %d%s", least, note))
+	r.check(n <= most, flag, n, fmt.Sprintf("a whole number of at most %d%s", most, note))
+}
+
+// share checks a part of 1 that is less than 1.
+func (r *ranges) share(flag string, x float64) {
+	r.check(x >= 0 && x < 1, flag, x, "a number from 0 up to, not including, 1")
+}
+
 // validate returns the first value that is out of its range, as a *flagError.
 func (c *Config) validate() error {
-	var bad error
-	check := func(ok bool, flag string, value any, takes string) {
-		if !ok && bad == nil {
-			bad = &flagError{flag, value, takes}
-		}
-	}
-	m := &c.Model
+	var r ranges
+	c.Model.validate(&r)
+	r.count("batch", c.Batch, 1, maxExtent, "")
+	r.count("threads", c.Threads, 1, maxThreads, "")
+	c.Pretrain.validate("pretrain-epochs", "", &r)
+	c.Finetune.validate("finetune-epochs", "finetune-", &r)
+	r.check(finite(c.Pretrain.MinLR) && c.Pretrain.minLR() <= c.Pretrain.LR, "min-lr", c.Pretrain.MinLR,
+		fmt.Sprintf("a number from 0 to --lr=%g", c.Pretrain.LR))
+	r.check(finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
+	r.check(finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay, "a finite number of at least 0")
+	r.share("beta2", c.Beta2)
+	r.share("label-smoothing", c.Smoothing)
+	r.share("dropout", c.Dropout)
+	r.share("val-fraction", c.ValFraction)
+	r.count("warmup-steps", c.Warmup, 0, maxCount, "")
+	r.count("max-steps", c.MaxSteps, 0, maxCount, " (0: no limit)")
+	r.count("log-attn-gradient", c.LogAttnGradient, 0, maxCount, " (0: off)")
+	c.validateFreezing(&r)
+	r.check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)
+	return r.bad
+}
+
+// validate checks the sizes one by one and the model that they make together.
+func (m *ModelConfig) validate(r *ranges) {
 	for _, size := range []struct {
 		flag  string
 		value int
-	}{{"layers", m.Layers}, {"heads", m.Heads}, {"dim", m.Dim}, {"hidden", m.Hidden}, {"context", m.Context},
-		{"batch", c.Batch}, {"threads", c.Threads}} {
-		check(size.value >= 1, size.flag, size.value, "a whole number of at least 1")
+	}{{"layers", m.Layers}, {"heads", m.Heads}, {"dim", m.Dim}, {"hidden", m.Hidden}, {"context", m.Context}} {
+		r.count(size.flag, size.value, 1, maxExtent, "")
 	}
-	check(m.Heads < 1 || m.Dim%m.Heads == 0, "heads", m.Heads, fmt.Sprintf("a divisor of --dim=%d", m.Dim))
-	check(m.Vocab >= minVocabSize, "vocab-size", m.Vocab,
-		fmt.Sprintf("at least %d (256 bytes and the special tokens)", minVocabSize))
-	c.Pretrain.validate("pretrain-epochs", "", check)
-	c.Finetune.validate("finetune-epochs", "finetune-", check)
-	check(finite(c.Pretrain.MinLR) && c.Pretrain.minLR() <= c.Pretrain.LR, "min-lr", c.Pretrain.MinLR,
-		fmt.Sprintf("a number from 0 to --lr=%g", c.Pretrain.LR))
-	check(finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
-	check(finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay, "a finite number of at least 0")
-	for _, share := range []struct {
-		flag  string
-		value float64
-	}{{"beta2", c.Beta2}, {"label-smoothing", c.Smoothing}, {"dropout", c.Dropout}, {"val-fraction", c.ValFraction}} {
-		check(share.value >= 0 && share.value < 1, share.flag, share.value, "a number from 0 up to, not including, 1")
-	}
-	check(c.Warmup >= 0, "warmup-steps", c.Warmup, "a whole number of at least 0")
-	check(c.MaxSteps >= 0, "max-steps", c.MaxSteps, "a whole number of at least 0 (0: no limit)")
-	check(c.LogAttnGradient >= 0, "log-attn-gradient", c.LogAttnGradient, "a whole number of at least 0 (0: off)")
-	check(c.FreezeAttnEpochs >= 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "a whole number of at least 0 (0: off)")
-	check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
-	check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
-		"neither --freeze-attn nor --freeze-attn-epochs beside it: they say different things of the same weights")
-	check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "no --freeze-attn beside it, which never releases")
-	check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)
-	return bad
+	r.check(m.Heads < 1 || m.Dim%m.Heads == 0, "heads", m.Heads, fmt.Sprintf("a divisor of --dim=%d", m.Dim))
+	r.check(m.Vocab >= minVocabSize, "vocab-size", m.Vocab, fmt.Sprintf("at least %d (256 bytes and the special tokens)", minVocabSize))
+	r.check(m.Vocab <= maxExtent, "vocab-size", m.Vocab, fmt.Sprintf("at most %d", maxExtent))
+	r.check(m.weights() <= maxWeights, "dim", m.Dim, fmt.Sprintf("less: with --layers=%d, --hidden=%d, --context=%d and --vocab-size=%d "+
+		"the model has %.2g weights, more than 2^38", m.Layers, m.Hidden, m.Context, m.Vocab, m.weights()))
 }
 
 // validate checks the plan; prefix stands before the names of its flags.
-func (p *PhaseConfig) validate(epochs, prefix string, check func(ok bool, flag string, value any, takes string)) {
-	check(p.Epochs >= 0, epochs, p.Epochs, "a whole number of at least 0 (0 skips the phase)")
-	check(p.LR > 0 && finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
-	check(p.Patience >= 0, prefix+"patience", p.Patience, "a whole number of at least 0 (0: never stop early)")
+func (p *PhaseConfig) validate(epochs, prefix string, r *ranges) {
+	r.count(epochs, p.Epochs, 0, maxExtent, " (0 skips the phase)")
+	r.check(p.LR > 0 && finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
+	r.count(prefix+"patience", p.Patience, 0, maxCount, " (0: never stop early)")
 	for _, n := range p.Accum {
-		check(n >= 1, prefix+"accum", n, "whole numbers of at least 1, e.g. 4 or 1,2,4")
+		r.check(n >= 1 && n <= maxExtent, prefix+"accum", n, fmt.Sprintf("whole numbers of at least 1, at most %d, e.g. 4 or 1,2,4", maxExtent))
 	}
-	check(p.Restarts >= 0, prefix+"restarts", p.Restarts, "a whole number of at least 0")
+	r.count(prefix+"restarts", p.Restarts, 0, maxCount, "")
+}
+
+func (c *Config) validateFreezing(r *ranges) {
+	r.count("freeze-attn-epochs", c.FreezeAttnEpochs, 0, maxCount, " (0: off)")
+	r.check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
+	r.check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
+		"neither --freeze-attn nor --freeze-attn-epochs beside it: they say different things of the same weights")
+	r.check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "no --freeze-attn beside it, which never releases")
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// parseModelConfig reads the shape from the JSON of a Hugging Face config.json. A missing n_inner means 4·n_embd.
-func parseModelConfig(text string) (ModelConfig, error) {
-	var m ModelConfig
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
-		return m, fmt.Errorf("config: %w", err)
-	}
-	if m.Hidden == 0 {
-		m.Hidden = 4 * m.Dim
-	}
-	for _, size := range []struct {
-		key   string
-		value int
-	}{{"n_layer", m.Layers}, {"n_head", m.Heads}, {"n_embd", m.Dim}, {"n_inner", m.Hidden}, {"n_positions", m.Context}, {"vocab_size", m.Vocab}} {
-		if size.value < 1 || size.value > maxExtent {
-			return m, fmt.Errorf("config: %s is %d, not from 1 to %d", size.key, size.value, maxExtent)
-		}
-	}
-	if m.Dim%m.Heads != 0 {
-		return m, fmt.Errorf("config: n_head %d does not divide n_embd %d", m.Heads, m.Dim)
-	}
-	return m, nil
-}
-
-// maxExtent bounds every size read from a file, so that products of sizes cannot overflow.
-const maxExtent = 1 << 24
 
 // AttentionBackward chooses the backward pass of attention.
 type AttentionBackward int

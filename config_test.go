@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -85,6 +86,47 @@ func TestEveryRangeIsChecked(t *testing.T) {
 	}
 }
 
+func TestNoSizeOrCountIsTooLargeToComputeWith(t *testing.T) {
+	for _, n := range []int{maxCount + 1, 1_000_000_000_000, 4611686018427387904, math.MaxInt} {
+		for flag, set := range map[string]func(*Config){
+			"layers":             func(c *Config) { c.Model.Layers = n },
+			"heads":              func(c *Config) { c.Model.Heads = n },
+			"dim":                func(c *Config) { c.Model.Dim = n },
+			"hidden":             func(c *Config) { c.Model.Hidden = n },
+			"context":            func(c *Config) { c.Model.Context = n },
+			"vocab-size":         func(c *Config) { c.Model.Vocab = n },
+			"batch":              func(c *Config) { c.Batch = n },
+			"threads":            func(c *Config) { c.Threads = n },
+			"pretrain-epochs":    func(c *Config) { c.Pretrain.Epochs = n },
+			"patience":           func(c *Config) { c.Pretrain.Patience = n },
+			"accum":              func(c *Config) { c.Pretrain.Accum = []int{1, n} },
+			"restarts":           func(c *Config) { c.Pretrain.Restarts = n },
+			"finetune-epochs":    func(c *Config) { c.Finetune.Epochs = n },
+			"warmup-steps":       func(c *Config) { c.Warmup = n },
+			"max-steps":          func(c *Config) { c.MaxSteps = n },
+			"log-attn-gradient":  func(c *Config) { c.LogAttnGradient = n },
+			"freeze-attn-epochs": func(c *Config) { c.FreezeAttnEpochs = n },
+		} {
+			c := defaultConfig()
+			set(&c)
+			require.ErrorContains(t, c.validate(), fmt.Sprintf("--%s=%d: takes ", flag, n))
+			require.ErrorContains(t, c.validate(), "at most ")
+		}
+	}
+}
+
+func TestAModelBeyondAnyMemoryIsRefusedByItsSizes(t *testing.T) {
+	c := defaultConfig()
+	c.Model = ModelConfig{Layers: 96, Heads: 96, Dim: 12288, Hidden: 4 * 12288, Context: 2048, Vocab: 50257}
+	require.NoError(t, c.validate(), "GPT-3 is no error")
+	c.Model.Layers = 960
+	for _, named := range []string{"--dim=12288: takes less", "--layers=960", "--hidden=49152", "--context=2048", "--vocab-size=50257", "1.7e+12 weights"} {
+		require.ErrorContains(t, c.validate(), named)
+	}
+	c.Model = ModelConfig{Layers: maxExtent, Heads: 1, Dim: maxExtent, Hidden: maxExtent, Context: maxExtent, Vocab: maxExtent}
+	require.ErrorContains(t, c.validate(), "--dim=16777216: takes less")
+}
+
 func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
 	c := defaultConfig()
 	c.Pretrain = PhaseConfig{LR: 1e-300, Accum: []int{1}}
@@ -94,24 +136,6 @@ func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
 	require.NoError(t, c.validate())
 	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.999
 	require.NoError(t, c.validate())
-}
-
-func TestShapeIsReadFromAConfigJSON(t *testing.T) {
-	m, err := parseModelConfig(`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300,"n_inner":null,"model_type":"gpt2"}`)
-	require.NoError(t, err)
-	require.Equal(t, ModelConfig{Layers: 2, Heads: 2, Dim: 8, Hidden: 32, Context: 16, Vocab: 300}, m)
-	for text, want := range map[string]string{
-		`{`:  "config: ",
-		`{}`: "n_layer",
-		`{"n_layer":2,"n_head":3,"n_embd":8,"n_positions":16,"vocab_size":300}`:              "n_head 3 does not divide n_embd 8",
-		`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":99999999}`:         "vocab_size",
-		`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":-1,"vocab_size":300}`:              "n_positions",
-		`{"n_layer":"two","n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300}`:          "n_layer",
-		`{"n_layer":2,"n_head":2,"n_embd":8,"n_inner":-4,"n_positions":16,"vocab_size":300}`: "n_inner",
-	} {
-		_, err := parseModelConfig(text)
-		require.ErrorContains(t, err, want, text)
-	}
 }
 
 func TestAttentionBackwardIsNamedByItsFlag(t *testing.T) {

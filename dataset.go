@@ -186,8 +186,11 @@ func (d *dataset) conversations(rng *rand.Rand) []example {
 
 // count is how many samples an epoch has, without building them.
 func (d *dataset) count(epoch int) int {
-	rng := d.rng(epoch)
 	n := len(d.rows) + len(d.chats)
+	if len(d.streams) == 0 {
+		return n
+	}
+	rng := d.rng(epoch)
 	for _, s := range d.streams {
 		pairs := len(s.tokens) - 1
 		first := min(d.firstWindow(rng), pairs)

@@ -22,6 +22,7 @@
 //
 //	0 ground
 //	  doc.go             legend and map
+//	  modelconfig.go     the shape of the model and of its weights
 //	  config.go          sizes and hyperparameters, each default once
 //
 //	1 numerics

@@ -89,6 +89,8 @@ func keysIn(object map[string]any) (keys []string) {
 func TestTheReasonOfTheEndIsLogged(t *testing.T) {
 	events := logLines(t, "--pretrain-epochs=5", "--max-steps=7")
 	require.Equal(t, endMaxSteps, events[len(events)-1]["reason"])
+	events = logLines(t, fmt.Sprintf("--pretrain-epochs=%d", maxExtent), "--patience=0", "--max-steps=3")
+	require.Equal(t, endMaxSteps, events[len(events)-1]["reason"])
 	events = logLines(t, "--pretrain-epochs=50", "--lr=1e-12", "--patience=2")
 	require.Equal(t, endEarlyStop, events[len(events)-1]["reason"])
 	require.Len(t, events, 1+3+1)

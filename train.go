@@ -135,7 +135,7 @@ func (t *trainer) begin(p *phase) {
 	t.opt = newAdam(t.model.Params(), t.cfg.Beta2, t.cfg.WeightDecay)
 	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
 	planned := 0
-	for place, at := 0, 0; place < p.config.Epochs; place++ {
+	for place, at := 0, 0; place < p.config.Epochs && (t.cfg.MaxSteps == 0 || planned < t.cfg.MaxSteps); place++ {
 		for at+1 < len(t.plan) && t.plan[at+1].from <= place {
 			at++
 		}
