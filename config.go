@@ -155,6 +155,7 @@ func (c *Config) validate() error {
 	r.check(finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
 	r.check(finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay, "a finite number of at least 0")
 	r.share("beta2", c.Beta2)
+	r.check(float32(c.Beta2) < 1, "beta2", c.Beta2, "a number from 0 to 0.99999997: Adam counts in float32, where larger ones are 1")
 	r.share("label-smoothing", c.Smoothing)
 	r.share("dropout", c.Dropout)
 	r.share("val-fraction", c.ValFraction)

@@ -64,7 +64,7 @@ func TestEveryRangeIsChecked(t *testing.T) {
 		"min-lr":             {func(c *Config) { c.Pretrain.MinLR = 1 }, func(c *Config) { c.Pretrain.MinLR = nan }},
 		"clip":               {func(c *Config) { c.Clip = -1 }, func(c *Config) { c.Clip = nan }, func(c *Config) { c.Clip = inf }},
 		"weight-decay":       {func(c *Config) { c.WeightDecay = -1 }, func(c *Config) { c.WeightDecay = inf }},
-		"beta2":              {func(c *Config) { c.Beta2 = 1 }, func(c *Config) { c.Beta2 = nan }},
+		"beta2":              {func(c *Config) { c.Beta2 = 1 }, func(c *Config) { c.Beta2 = nan }, func(c *Config) { c.Beta2 = 0.99999999 }},
 		"label-smoothing":    {func(c *Config) { c.Smoothing = 1 }},
 		"dropout":            {func(c *Config) { c.Dropout = 1 }, func(c *Config) { c.Dropout = -0.1 }},
 		"val-fraction":       {func(c *Config) { c.ValFraction = 1 }, func(c *Config) { c.ValFraction = nan }},
@@ -134,8 +134,9 @@ func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
 	c.Clip, c.Beta2 = 0, 0
 	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
 	require.NoError(t, c.validate())
-	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.999
+	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.99999997
 	require.NoError(t, c.validate())
+	require.Less(t, float32(c.Beta2), float32(1), "Adam divides by 1 − beta2")
 }
 
 func TestAttentionBackwardIsNamedByItsFlag(t *testing.T) {
