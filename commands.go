@@ -63,7 +63,7 @@ func evalCommand(c *console, args []string) error {
 // tokenizeResult is what `gogpt tokenize --json` prints.
 type tokenizeResult struct {
 	IDs    []int    `json:"ids"`
-	Pieces []string `json:"pieces"`
+	Pieces []string `json:"pieces"`         // in byte-level spelling, as vocabulary files hold them: any bytes survive JSON
 	Mask   []bool   `json:"mask,omitempty"` // of a conversation: which tokens the loss counts
 }
 
@@ -74,7 +74,7 @@ func tokenizeCommand(c *console, args []string) error {
 	merges := fs.String("merges", "", "GPT-2's vocab.bpe, a `FILE`")
 	text := fs.String("text", "", "the `TEXT`; default: standard input")
 	mask := fs.Bool("mask", false, "the text is a {\"user\",\"assistant\"} pair: show which tokens the tuning loss counts")
-	asJSON := fs.Bool("json", false, "print one JSON object")
+	asJSON := fs.Bool("json", false, "print one JSON object, its pieces as GPT-2's files spell them: a character a byte, Ġ for a space")
 	if err := parseFlags(c, fs, args); err != nil {
 		return err
 	}
@@ -100,13 +100,13 @@ func tokenizeCommand(c *console, args []string) error {
 		r.IDs = t.appendEncode(r.IDs, *text)
 	}
 	for _, id := range r.IDs {
-		r.Pieces = append(r.Pieces, t.piece(id))
+		r.Pieces = append(r.Pieces, toByteLevel(t.piece(id)))
 	}
 	if *asJSON {
 		return printJSON(c.out, r)
 	}
 	for i, id := range r.IDs {
-		fmt.Fprintf(c.out, "%6d  %q", id, r.Pieces[i])
+		fmt.Fprintf(c.out, "%6d  %q", id, t.piece(id))
 		if r.Mask != nil && r.Mask[i] {
 			fmt.Fprint(c.out, "  counts")
 		}

@@ -66,13 +66,16 @@ func heldOutOf(t *testing.T, rows string) string {
 
 func TestTokenizeShowsIdsAndPieces(t *testing.T) {
 	_, tok, model := savedModel(t)
-	for _, text := range []string{"hi 你", "", " ", "<|user|>"} {
+	for _, text := range []string{"hi 你", "", " ", "<|user|>", "\xff\xc3 \n\ufffd"} {
 		code, out, err := gogpt(t, "tokenize", "--model="+model, "--text="+text, "--json")
 		require.Equal(t, exitOK, code, err)
 		var r tokenizeResult
 		onlyJSON(t, out, &r)
 		require.Equal(t, text, tok.decode(r.IDs))
 		require.Equal(t, len(r.IDs), len(r.Pieces))
+		bytes, spelling := fromByteLevel(strings.Join(r.Pieces, ""))
+		require.NoError(t, spelling)
+		require.Equal(t, text, bytes, "no byte is lost")
 		require.NotContains(t, r.IDs, tok.user, "text is only text")
 	}
 	code, out, _ := gogptReading(t, strings.NewReader("ab"), "tokenize", "--model="+model)
@@ -107,11 +110,11 @@ func TestTokenizeReadsTheFilesOfGPT2(t *testing.T) {
 	require.NoError(t, err)
 	encoder, merges := gpt2Files(tok, tok.vocabStrings())
 	vocab, bpe := textFile(t, "encoder.json", string(encoder)), textFile(t, "vocab.bpe", string(merges))
-	code, out, errText := gogpt(t, "tokenize", "--vocab="+vocab, "--merges="+bpe, "--text=abc", "--json")
+	code, out, errText := gogpt(t, "tokenize", "--vocab="+vocab, "--merges="+bpe, "--text=abc 中", "--json")
 	require.Equal(t, exitOK, code, errText)
 	var r tokenizeResult
 	onlyJSON(t, out, &r)
-	require.Equal(t, []string{"ab", "c"}, r.Pieces)
+	require.Equal(t, []string{"ab", "c", "Ġ", "ä", "¸", "Ń"}, r.Pieces, "the keys of encoder.json")
 	for _, files := range [][2]string{{vocab, "missing"}, {"missing", bpe}, {bpe, vocab}} {
 		code, _, err := gogpt(t, "tokenize", "--vocab="+files[0], "--merges="+files[1], "--text=ab")
 		require.Equal(t, exitError, code)
