@@ -48,7 +48,10 @@ func evalCommand(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := evaluate(m, t, text)
+	r, err := evaluate(m, t, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *data, err)
+	}
 	if *asJSON {
 		return printJSON(c.out, r)
 	}

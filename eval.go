@@ -1,6 +1,10 @@
 package main
 
-import "math"
+import (
+	"errors"
+	"fmt"
+	"math"
+)
 
 // Measuring a model on data that it does not learn from.
 
@@ -39,36 +43,53 @@ type evalResult struct {
 }
 
 // evaluate scores a corpus: rows and streams whole, of pairs the answers. For pairs it also answers every question
-// greedily and counts the answers that equal the reference.
-func evaluate(m *LLM, t *tokenizer, c *corpus) evalResult {
+// greedily and counts the answers that equal the reference. To score nothing, or with a broken model, is an error.
+func evaluate(m *LLM, t *tokenizer, c *corpus) (evalResult, error) {
 	e := evaluator{model: m}
-	s := e.loss(newDataset(t, c, m.Context, false, false).inOrder())
-	bytes := 0
-	for _, text := range append(append([]string(nil), c.Rows...), c.Streams...) {
-		bytes += len(text)
-	}
-	for _, p := range c.Pairs {
-		bytes += len(p.Assistant)
+	samples := newDataset(t, c, m.Context, false, false).inOrder()
+	s := e.loss(samples)
+	switch {
+	case s.targets == 0:
+		return evalResult{}, errors.New("nothing to score: no text of two tokens or more")
+	case !finite(s.plain):
+		return evalResult{}, fmt.Errorf("the loss is %g: the model is broken", s.plain)
 	}
 	r := evalResult{AvgLoss: jsonFloat(s.mean()), PPL: jsonFloat(math.Exp(s.mean())),
-		BitsPerByte: jsonFloat(s.plain / math.Ln2 / float64(bytes)), Tokens: s.targets}
+		BitsPerByte: jsonFloat(s.plain / math.Ln2 / float64(scoredBytes(t, samples))), Tokens: s.targets}
 	if len(c.Pairs) > 0 {
-		share := jsonFloat(exactMatch(m, t, c.Pairs))
-		r.ExactMatch = &share
+		share, err := exactMatch(m, t, c.Pairs)
+		if err != nil {
+			return evalResult{}, err
+		}
+		exact := jsonFloat(share)
+		r.ExactMatch = &exact
 	}
-	return r
+	return r, nil
 }
 
-// exactMatch is the share of questions, 0…1, whose greedy answer equals the reference answer; NaN when the model's logits
-// are not finite.
-func exactMatch(m *LLM, t *tokenizer, pairs []pair) float64 {
+// scoredBytes is how many bytes of text the targets that count stand for. The first token of a stream is not predicted,
+// a special token is no text.
+func scoredBytes(t *tokenizer, samples []example) int {
+	n := 0
+	for _, s := range samples {
+		for i, id := range s.tokens {
+			if i > 0 && (s.counts == nil || s.counts[i]) && !t.isSpecial(id) {
+				n += len(t.piece(id))
+			}
+		}
+	}
+	return n
+}
+
+// exactMatch is the share of questions, 0…1, whose greedy answer equals the reference answer.
+func exactMatch(m *LLM, t *tokenizer, pairs []pair) (float64, error) {
 	prompts := make([][]int, len(pairs))
 	for i, p := range pairs {
 		prompts[i] = promptTokens(t, p.User)
 	}
 	answers, err := greedyAll(m, prompts, m.Context, t.endOfText)
 	if err != nil {
-		return math.NaN()
+		return 0, err
 	}
 	right := 0
 	for i, p := range pairs {
@@ -76,5 +97,5 @@ func exactMatch(m *LLM, t *tokenizer, pairs []pair) float64 {
 			right++
 		}
 	}
-	return float64(right) / float64(len(pairs))
+	return float64(right) / float64(len(pairs)), nil
 }

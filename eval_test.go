@@ -38,14 +38,17 @@ func TestBitsPerByteDividesByTheScoredText(t *testing.T) {
 	r := newTrial(t, nil)
 	tok := byteTokenizer(t)
 	c := &corpus{Rows: []string{"中文", "ab"}, Pairs: []pair{{"never counted?", "yes"}}, Streams: []string{"stream"}}
-	got := evaluate(r.model, tok, c)
+	got, err := evaluate(r.model, tok, c)
+	require.NoError(t, err)
 	require.Equal(t, (6+1)+(2+1)+(3+1)+(6-1), got.Tokens, "every token but the first of a sample; of pairs the answer")
 	nats := float64(got.AvgLoss) * float64(got.Tokens)
-	require.InDelta(t, nats/math.Ln2/(6+2+3+6), float64(got.BitsPerByte), 1e-9)
+	require.InDelta(t, nats/math.Ln2/(6+2+3+5), float64(got.BitsPerByte), 1e-9)
 	require.Equal(t, math.Exp(float64(got.AvgLoss)), float64(got.PPL))
 	require.Zero(t, *got.ExactMatch, "a model that learned nothing")
 
-	text, err := json.Marshal(evaluate(r.model, tok, &corpus{Rows: []string{"ab"}}))
+	got, err = evaluate(r.model, tok, &corpus{Rows: []string{"ab"}})
+	require.NoError(t, err)
+	text, err := json.Marshal(got)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"avg_loss", "ppl", "bits_per_byte", "tokens"}, keysOf(t, text))
 }
@@ -58,7 +61,40 @@ func TestExactMatchIsTheShareOfLearnedAnswers(t *testing.T) {
 	})
 	r.run(t)
 	tok := byteTokenizer(t)
-	require.Equal(t, 1.0, exactMatch(r.model, tok, pairs))
-	require.Equal(t, 0.5, exactMatch(r.model, tok, []pair{pairs[0], {"b?", "twofold"}}))
-	require.Zero(t, exactMatch(r.model, tok, []pair{{"a?", "one" + strings.Repeat("!", 40)}}))
+	for _, c := range []struct {
+		pairs []pair
+		want  float64
+	}{{pairs, 1}, {[]pair{pairs[0], {"b?", "twofold"}}, 0.5}, {[]pair{{"a?", "one" + strings.Repeat("!", 40)}}, 0}} {
+		share, err := exactMatch(r.model, tok, c.pairs)
+		require.NoError(t, err)
+		require.Equal(t, c.want, share)
+	}
+}
+
+func TestWindowsOfALongStreamScoreEveryByteButTheFirst(t *testing.T) {
+	tok := byteTokenizer(t)
+	text := strings.Repeat("中文", 20)
+	samples := newDataset(tok, &corpus{Streams: []string{text}}, 7, false, false).inOrder()
+	require.Greater(t, len(samples), 1)
+	require.Equal(t, len(text)-1, scoredBytes(tok, samples))
+}
+
+func TestABrokenModelOrNothingToScoreIsNoMeasurement(t *testing.T) {
+	m, tok, path := savedModel(t)
+	one := textFile(t, "one.txt", "a")
+	code, out, errText := gogpt(t, "eval", "--model="+path, "--data="+one, "--json")
+	require.Equal(t, exitError, code)
+	require.Empty(t, out)
+	require.Equal(t, "gogpt: "+one+": nothing to score: no text of two tokens or more\n", errText)
+
+	for i := range m.lnF.gain.W {
+		m.lnF.gain.W[i] = math.MaxFloat32
+	}
+	for i := range m.embed.wte.W {
+		m.embed.wte.W[i] *= 1e4
+	}
+	_, err := evaluate(m, tok, &corpus{Rows: []string{"ab"}})
+	require.ErrorContains(t, err, "the model is broken")
+	_, err = exactMatch(m, tok, []pair{{"a?", "b"}})
+	require.ErrorContains(t, err, "the model is broken")
 }
