@@ -97,19 +97,20 @@ func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
 	folder := t.TempDir()
 	model := textFile(t, "m.safetensors", "not a model")
 	for want, args := range map[string][]string{
-		"no such file":                 tiny("--pretrain-data=missing.json"),
-		"holds no text":                tiny("--pretrain-data=" + textFile(t, "empty.json", "[]")),
-		"a folder without .json":       tiny("--pretrain-data=" + folder),
-		"invalid UTF-8 at byte 3":      tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
-		"row 2: ":                      tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
-		"pairs and nothing else":       tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
-		"leaves nothing to train on":   tiny("--val-fraction=0.5", "--pretrain-data="+textFile(t, "one.json", `["a"]`)),
-		"m.safetensors: ":              {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},
-		"is a folder, not a file":      tiny("--save=" + folder),
-		"cannot write into folder":     tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
-		"run.jsonl: not a directory":   tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
-		"not a dir":                    tiny("--checkpoint-dir=" + model),
-		"missing.safetensors: no such": {"gradcheck", "--golden=missing.safetensors"},
+		"no such file":                        tiny("--pretrain-data=missing.json"),
+		"holds no text":                       tiny("--pretrain-data=" + textFile(t, "empty.json", "[]")),
+		"a folder without .json":              tiny("--pretrain-data=" + folder),
+		"invalid UTF-8 at byte 3":             tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
+		"row 2: ":                             tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
+		"pairs and nothing else":              tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
+		"leaves nothing to train on":          tiny("--val-fraction=0.5", "--pretrain-data="+textFile(t, "one.json", `["a"]`)),
+		"--val-fraction=0.01 holds no sample": tiny("--val-fraction=0.01", "--pretrain-data="+textFile(t, "short.txt", strings.Repeat("a b ", 25))),
+		"m.safetensors: ":                     {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},
+		"is a folder, not a file":             tiny("--save=" + folder),
+		"cannot write into folder":            tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
+		"run.jsonl: not a directory":          tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
+		"not a dir":                           tiny("--checkpoint-dir=" + model),
+		"missing.safetensors: no such":        {"gradcheck", "--golden=missing.safetensors"},
 	} {
 		code, out, err := gogpt(t, args...)
 		require.Equal(t, exitError, code, want)

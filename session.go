@@ -156,8 +156,11 @@ func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, 
 	if d.count(0) == 0 {
 		return fmt.Errorf("%s: the data holds no sample of two tokens or more", name)
 	}
-	s.phases = append(s.phases, &phase{name: name, config: plan, train: d, first: len(s.phases) == 0,
-		held: newDataset(s.tokenizer, held, s.cfg.Model.Context, false, all).inOrder()})
+	validation := newDataset(s.tokenizer, held, s.cfg.Model.Context, false, all).inOrder()
+	if s.cfg.ValFraction > 0 && len(validation) == 0 {
+		return fmt.Errorf("--val-fraction=%g holds no sample of two tokens or more out of the data of %s", s.cfg.ValFraction, name)
+	}
+	s.phases = append(s.phases, &phase{name: name, config: plan, train: d, first: len(s.phases) == 0, held: validation})
 	return nil
 }
 
