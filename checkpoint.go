@@ -115,23 +115,25 @@ func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
 	return m, t, m.setWeights(file, file.Metadata[metaFrozen])
 }
 
-// checkShapes finds a file of another shape before memory is set aside for it: wte and wpe tell V, C and context, the
-// last block the number of layers. prefix may stand before the names of the weights.
+// checkShapes finds a file of another shape before memory is set aside for it: what the configuration asks for, the
+// file must hold, weight by weight. prefix may stand before the names.
 func checkShapes(c ModelConfig, tensors []tensor, prefix string) error {
 	shapes := map[string][]int{}
 	for _, t := range tensors {
 		shapes[strings.TrimPrefix(t.Name, prefix)] = t.Shape
 	}
-	for _, w := range []struct {
-		name  string
-		shape []int
-	}{{"wte.weight", []int{c.Vocab, c.Dim}}, {"wpe.weight", []int{c.Context, c.Dim}},
-		{fmt.Sprintf("h.%d.mlp.c_fc.weight", c.Layers-1), []int{c.Dim, c.Hidden}}} {
-		if err := sameShape(w.name, shapes[w.name], w.shape); err != nil {
-			return err
+	wanted := c.outerShapes()
+	for block := 0; ; block++ {
+		for _, w := range wanted {
+			if err := sameShape(w.name, shapes[w.name], w.shape); err != nil {
+				return err
+			}
 		}
+		if block == c.Layers {
+			return nil
+		}
+		wanted = c.blockShapes(block)
 	}
-	return nil
 }
 
 func sameShape(name string, got, want []int) error {

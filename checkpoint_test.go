@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -139,7 +140,7 @@ func TestAFileOfAnotherModelIsRefused(t *testing.T) {
 		`metadata "frozen"`:                     func(f *tensorFile) { f.Metadata[metaFrozen] = "{}" },
 		`tokenizer: `:                           func(f *tensorFile) { f.Metadata[metaTokenizer] = "{}" },
 		`tokenizer of 259 tokens, model of 300`: func(f *tensorFile) { f.Metadata[metaConfig] = strings.Replace(f.Metadata[metaConfig], "259", "300", 1) },
-		`no tensor "h.2.mlp.c_fc.weight"`: func(f *tensorFile) {
+		`no tensor "h.2.ln_1.weight"`: func(f *tensorFile) {
 			f.Metadata[metaConfig] = strings.Replace(f.Metadata[metaConfig], `"n_layer":2`, `"n_layer":3`, 1)
 		},
 		`wants [259 16]`: func(f *tensorFile) {
@@ -162,6 +163,28 @@ func TestAFileWithMoreLayersThanItsConfigurationIsRefused(t *testing.T) {
 		f.Metadata[metaConfig] = strings.Replace(f.Metadata[metaConfig], `"n_layer":2`, `"n_layer":1`, 1)
 	}))
 	require.ErrorContains(t, err, "belongs to no layer of a model with 1 layers")
+}
+
+// What a small file promises must be in it: sixteen million blocks would take all memory.
+func TestNoMemoryIsSetAsideForWhatAFileDoesNotHold(t *testing.T) {
+	config := fmt.Sprintf(`{"n_layer":%d,"n_head":1,"n_embd":1,"n_inner":1,"n_positions":1,"vocab_size":259}`, maxExtent)
+	last := fmt.Sprintf("h.%d.mlp.c_fc.weight", maxExtent-1)
+	promise := func(prefix string) (tensors []tensor) {
+		for name, shape := range map[string][]int{"wte.weight": {259, 1}, "wpe.weight": {1, 1}, "ln_f.weight": {1}, "ln_f.bias": {1}, last: {1, 1}} {
+			tensors = append(tensors, tensor{Name: prefix + name, Shape: shape, Data: make([]float32, shape[0])})
+		}
+		return tensors
+	}
+	_, _, path := savedModel(t)
+	_, _, err := loadModel(rewrite(t, path, func(f *tensorFile) {
+		f.Metadata[metaConfig], f.Tensors = config, promise(hfPrefix)
+	}))
+	require.ErrorContains(t, err, `no tensor "h.0.ln_1.weight"`)
+	_, err = loadGolden(rewrite(t, "testdata/golden/smooth.safetensors", func(f *tensorFile) {
+		f.Metadata[metaConfig], f.Metadata["sequences"], f.Metadata["greedy"] = config, "[[1,2]]", "[1,2]"
+		f.Tensors = promise(goldenParam)
+	}))
+	require.ErrorContains(t, err, `no tensor "h.0.ln_1.weight"`)
 }
 
 func TestATruncatedModelIsRefusedWhereverItEnds(t *testing.T) {
