@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -198,4 +199,36 @@ func TestATruncatedModelIsRefusedWhereverItEnds(t *testing.T) {
 	}
 	_, _, err = loadModel(path + ".missing")
 	require.ErrorContains(t, err, "no such file")
+}
+
+// FuzzModelMetadata: whatever the metadata of a model file says, its vocabulary patched somewhere, it is an error or the model that the tensors make.
+func FuzzModelMetadata(f *testing.F) {
+	m := newLLM(ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}, newRNG(3, initStream))
+	var tensors []tensor
+	for _, p := range m.Params() {
+		tensors = append(tensors, tensor{Name: hfPrefix + p.Name, Shape: p.Shape, Data: p.W})
+	}
+	vocabulary, err := trainBPE(nil, minVocabSize)
+	require.NoError(f, err)
+	good, err := json.Marshal(vocabulary)
+	require.NoError(f, err)
+	config := `{"n_layer":1,"n_head":1,"n_embd":1,"n_inner":1,"n_positions":1,"vocab_size":259}`
+	f.Add(config, `["wte.weight"]`, 0, 0, "")
+	f.Add(strings.Replace(config, `"n_layer":1`, `"n_layer":16777216`, 1), "[]", 1, 1, "x")
+	f.Add(strings.Replace(config, `"n_embd":1`, `"n_embd":16777216`, 1), "", 9, 3, "char")
+	f.Add(`{"n_layer":1,"n_head":1,"n_embd":4611686018427387904}`, "null", len(good)-2, 1, `,"a"],"merges":["a b"]`)
+	f.Add(`null`, "{}", 0, len(good), "null")
+	f.Fuzz(func(t *testing.T, config, frozen string, at, cut int, patch string) {
+		at = min(max(at, 0), len(good))
+		cut = min(max(cut, 0), len(good)-at)
+		vocabulary := string(good[:at]) + patch + string(good[at+cut:])
+		got, tok, err := modelOf(&tensorFile{Tensors: tensors, Metadata: map[string]string{
+			metaConfig: config, metaTokenizer: vocabulary, metaFrozen: frozen}})
+		if err != nil {
+			return
+		}
+		require.Equal(t, m.ModelConfig, got.ModelConfig)
+		require.Equal(t, m.ParamCount(), got.ParamCount())
+		require.Equal(t, "a\xff", tok.decode(tok.encode("a\xff")))
+	})
 }

@@ -41,27 +41,29 @@ func commands() []command {
 
 // run carries out a command line and returns the exit code.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	c := &console{in: in, out: out, err: errOut}
-	err := dispatch(c, args)
+	err := dispatch(&console{in: in, out: out, err: errOut}, args)
+	if readerLeft(out, err) { // it has seen what it wanted
+		return exitOK
+	}
+	return tell(errOut, err)
+}
+
+// tell writes an error on one line and returns its exit code.
+func tell(errOut io.Writer, err error) int {
 	var bad *flagError
 	var usage *usageError
 	var signal *interrupted
+	code, hint := exitError, ""
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case readerLeft(out, err): // it has seen what it wanted
+	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &signal):
-		fmt.Fprintf(errOut, "gogpt: %v\n", err)
-		return signal.code
+		code = signal.code
 	case errors.As(err, &usage), errors.As(err, &bad):
-		fmt.Fprintf(errOut, "gogpt: %v (gogpt help lists commands, gogpt COMMAND -h its flags)\n", err)
-		return exitUsage
+		code, hint = exitUsage, " (gogpt help lists commands, gogpt COMMAND -h its flags)"
 	}
-	fmt.Fprintf(errOut, "gogpt: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-	return exitError
+	fmt.Fprintf(errOut, "gogpt: %s%s\n", oneLine(err), hint)
+	return code
 }
 
 func dispatch(c *console, args []string) error {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 )
@@ -118,6 +120,33 @@ func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
 		require.Empty(t, out, "found before anything is trained")
 		require.Equal(t, 1, strings.Count(err, "\n"), "one line: %q", err)
 	}
+}
+
+func TestWhateverIsWrongIsToldOnOneLine(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--a\nb":                      `unknown flag --a\nb`,
+		"--a\nb=c\rd":                 `unknown flag --a\nb`,
+		"a\nb":                        `unknown command "a\nb"`,
+		"--=\n":                       `bad flag syntax: --=\n`,
+		"--tokenizer=x\ny":            `--tokenizer=x\ny: takes bpe or char`,
+		"--unfreeze=\n":               `--unfreeze=\n: takes layered`,
+		"--lr=1\n2":                   `--lr=1\n2: takes a number`,
+		"--accum=1,\n":                `--accum=1,\n: takes whole numbers`,
+		"--pretrain-data=x\ny.json":   `x\ny.json: no such file`,
+		"--save=no\x1b[2J/m":          `no\x1b[2J/m: cannot write`,
+		"--attn-backward=exact\u2028": `--attn-backward=exact\u2028: takes exact`,
+		"--chat-data=数据.json":         `数据.json: no such file`,
+	} {
+		code, _, err := gogpt(t, arg)
+		require.Contains(t, []int{exitUsage, exitError}, code, arg)
+		require.Contains(t, err, want)
+		require.Equal(t, len(err)-1, strings.IndexFunc(err, unicode.IsControl), "%q", err)
+	}
+}
+
+func TestJoinedErrorsStandBehindOneAnother(t *testing.T) {
+	inner := errors.Join(errors.New("the log\nis full"), errors.New("so is the disk"))
+	require.Equal(t, `diverged; the log\nis full; so is the disk`, oneLine(errors.Join(errors.New("diverged"), inner)))
 }
 
 func TestAnUnknownKernelIsAUsageError(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -63,6 +64,27 @@ type interrupted struct {
 
 func (e *interrupted) Error() string { return "interrupted by " + e.signal }
 
+// oneLine is the message of an error on one line: joined errors behind one another, line breaks and whatever else would
+// steer a terminal as in a Go string.
+func oneLine(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var messages []string
+		for _, e := range joined.Unwrap() {
+			messages = append(messages, oneLine(e))
+		}
+		return strings.Join(messages, "; ")
+	}
+	var line strings.Builder
+	for _, r := range err.Error() {
+		if strconv.IsPrint(r) {
+			line.WriteRune(r)
+		} else {
+			line.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return line.String()
+}
+
 // isTerminal tells a terminal from a file or a pipe.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
@@ -93,9 +115,9 @@ func required(flag, value string) error {
 
 // The ways in which Go's flag package words its errors.
 var (
-	unknownFlag = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	unknownFlag = regexp.MustCompile(`(?s)^flag provided but not defined: -(.*)$`)
 	badValue    = regexp.MustCompile(`(?s)^invalid (?:boolean )?value "(.*)" for (?:flag )?-([^:]+): (.*)$`)
-	noValue     = regexp.MustCompile(`^flag needs an argument: -(.*)$`)
+	noValue     = regexp.MustCompile(`(?s)^flag needs an argument: -(.*)$`)
 )
 
 // parseFlags reads the flags of a command that takes nothing else.

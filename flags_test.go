@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 )
@@ -86,24 +87,37 @@ func TestEveryFlagIsExplained(t *testing.T) {
 	})
 }
 
-// FuzzFlags: any command line of training is taken, is a request for help, or is a usage error of one line.
+// FuzzFlags: any command line of training, its arguments between NULs, is a configuration that can be planned, a request
+// for help, or a usage error of one line.
 func FuzzFlags(f *testing.F) {
 	for _, line := range []string{"--quick --lr=1e-3", "-lr NaN", "--accum=1,,2", "--heads=3 x", "--=", "-", "--", "--lr", "--help",
-		"--attn-backward=\n", "--seed=-1", "--min-lr=-0", "--threads=99999999999999999999", "--unfreeze layered --freeze-attn"} {
-		f.Add(line)
+		"--seed=-1", "--min-lr=-0", "--threads=99999999999999999999", "--unfreeze layered --freeze-attn", "--batch=4611686018427387904 --accum=4",
+		"--pretrain-epochs=16777216", "--layers=16777216 --dim=16777216", "--beta2=0.99999999", "--max-steps=1"} {
+		f.Add(strings.ReplaceAll(line, " ", "\x00"))
 	}
+	f.Add("--attn-backward=\n")
+	f.Add("--a\nb\x00--tokenizer=x\ny")
 	f.Fuzz(func(t *testing.T, line string) {
-		cfg, _, values, err := parseTrain(&console{out: io.Discard}, strings.Fields(line))
-		var usage *usageError
-		var bad *flagError
-		switch {
-		case err == nil:
+		cfg, _, values, err := parseTrain(&console{out: io.Discard}, strings.Split(line, "\x00"))
+		if err == nil {
 			require.NoError(t, cfg.validate())
 			require.NotEmpty(t, values)
-		case errors.Is(err, flag.ErrHelp):
-		default:
-			require.True(t, errors.As(err, &usage) || errors.As(err, &bad), "%v", err)
-			require.NotContains(t, err.Error(), "\n")
+			require.LessOrEqual(t, cfg.Model.weights(), float64(maxWeights))
+			for _, p := range []PhaseConfig{cfg.Pretrain, cfg.Finetune} {
+				for _, accum := range p.Accum {
+					require.Positive(t, cfg.Batch*accum)
+				}
+			}
+			return
 		}
+		var errOut bytes.Buffer
+		code := tell(&errOut, err)
+		if errors.Is(err, flag.ErrHelp) {
+			require.Equal(t, exitOK, code)
+			require.Empty(t, errOut.String())
+			return
+		}
+		require.Equal(t, exitUsage, code, "%v", err)
+		require.Equal(t, errOut.Len()-1, strings.IndexFunc(errOut.String(), unicode.IsControl), "%q", &errOut)
 	})
 }

@@ -156,3 +156,30 @@ func TestGoldenFilesThatAreNoneAreErrors(t *testing.T) {
 	_, err = loadGolden(path)
 	require.ErrorContains(t, err, path)
 }
+
+// FuzzGoldenMetadata: whatever the metadata of a case says, it is an error or a case that can be checked.
+func FuzzGoldenMetadata(f *testing.F) {
+	file, err := loadTensors("testdata/golden/smooth.safetensors")
+	require.NoError(f, err)
+	meta := file.Metadata
+	const train = `{"steps":1,"lr":1e-3,"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0,"clip":1}`
+	f.Add(meta["config"], meta["sequences"], meta["greedy"], meta["losses"], meta["train"], meta["loss"])
+	f.Add(meta["config"], "[[1,2],[3,4,5]]", "[1,2,3]", "[1]", train, "1")
+	f.Add(meta["config"], "[[1,2]]", "[]", "null", strings.Replace(train, "1,", "0,", 1), "null")
+	f.Add(strings.Replace(meta["config"], `"n_layer"`, `"n_layer":16777216,"n_other"`, 1), "[[1,2]]", "[1]", "[]", train, "0")
+	f.Fuzz(func(t *testing.T, config, sequences, greedy, losses, train, loss string) {
+		g := &goldenCase{tensors: map[string]tensor{}}
+		for _, w := range file.Tensors {
+			g.tensors[w.Name] = w
+		}
+		err := g.parse(map[string]string{"config": config, "sequences": sequences, "greedy": greedy, "losses": losses, "train": train,
+			"loss": loss, "grad_norm": "1", "label_smoothing": "0.1"})
+		if err != nil || checkShapes(g.config, file.Tensors, goldenParam) != nil || len(g.batch.Inputs)+len(g.greedy)+len(g.losses) > 200 {
+			return
+		}
+		if r, err := g.check(); err == nil {
+			_, err = json.Marshal(r)
+			require.NoError(t, err)
+		}
+	})
+}
