@@ -2,14 +2,12 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"strings"
 )
 
 // The commands that look at models, texts and logs without training.
@@ -147,11 +145,9 @@ func maskedPair(t *tokenizer, text string) (tokenizeResult, error) {
 	if t.user < 0 || t.assistant < 0 {
 		return tokenizeResult{}, usagef("--mask: this vocabulary has no tokens for the two speakers")
 	}
-	var p pair
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil || p.User == "" || p.Assistant == "" {
-		return tokenizeResult{}, usagef("--mask: the text is not a {\"user\":…,\"assistant\":…} pair")
+	p, err := parsePairText(text)
+	if err != nil {
+		return tokenizeResult{}, usagef("--mask: the text is not a {\"user\":…,\"assistant\":…} pair: %v", err)
 	}
 	e := chatExample(t, []pair{p}, false)
 	return tokenizeResult{IDs: e.tokens, Mask: e.counts}, nil

@@ -98,11 +98,27 @@ func TestTokenizeShowsWhichTokensOfAPairCount(t *testing.T) {
 	code, out, _ = gogpt(t, "tokenize", "--model="+model, `--text={"user":"a?","assistant":"b"}`, "--mask")
 	require.Equal(t, exitOK, code)
 	require.Equal(t, 2, strings.Count(out, "  counts\n"))
-	for _, text := range []string{"", "hi", `{"user":"a?"}`, `{"user":"a?","assistant":"b","system":"c"}`} {
+	for text, want := range map[string]string{
+		"":              "end of JSON input",
+		"hi":            "invalid character",
+		"[]":            "not an object",
+		`{"user":"a?"}`: `"assistant": missing`,
+		`{"user":"a?","assistant":"b","system":"c"}`: `unknown key "system"`,
+		`{"user":"a?","assistant":"b"} {}`:           "invalid character '{' after top-level value",
+		`{"user":"a","user":"b","assistant":"c"}`:    `key "user" stands twice`,
+		`{"User":"a","assistant":"c"}`:               `"user": missing`,
+		`{"user":" ","assistant":"c"}`:               `"user": empty text`,
+		`{"user":"a","assistant":null}`:              `"assistant": not a string`,
+		`{"user":"a","assistant":"\ud83d"}`:          "surrogate",
+		"{\"user\":\"a\",\"assistant\":\"\xff\"}":    "invalid UTF-8 at byte 25",
+	} {
 		code, _, err := gogpt(t, "tokenize", "--model="+model, "--text="+text, "--mask")
 		require.Equal(t, exitUsage, code, text)
-		require.Contains(t, err, "--mask: ")
+		require.Contains(t, err, "--mask: the text is not a ")
+		require.Contains(t, err, want)
 	}
+	code, _, err = gogptReading(t, strings.NewReader("\n {\"assistant\":\"b\",\"user\":\"a?\"}\n"), "tokenize", "--model="+model, "--mask")
+	require.Equal(t, exitOK, code, err)
 }
 
 func TestTokenizeReadsTheFilesOfGPT2(t *testing.T) {

@@ -211,6 +211,21 @@ func parsePair(raw json.RawMessage) (p pair, err error) {
 	return p, nil
 }
 
+// parsePairText reads a text that is one such object and nothing else.
+func parsePairText(text string) (pair, error) {
+	if at := invalidUTF8([]byte(text)); at >= 0 {
+		return pair{}, fmt.Errorf("invalid UTF-8 at byte %d", at)
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return pair{}, err
+	}
+	if unpairedSurrogate(raw) {
+		return pair{}, errUnpairedSurrogate
+	}
+	return parsePair(raw)
+}
+
 // nonBlankString reads a string that holds more than white space.
 func nonBlankString(raw json.RawMessage) (string, error) {
 	text, err := jsonString(raw)
