@@ -122,6 +122,30 @@ func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
 	}
 }
 
+func TestEveryOutputIsTriedBeforeAnythingIsReadOrWritten(t *testing.T) {
+	file := textFile(t, "file", "text")
+	log := textFile(t, "run.jsonl", "an older log")
+	for flag, path := range map[string]string{"save": "m", "log-json": "l", "report": "r.html", "checkpoint-dir": "", "tensorboard": ""} {
+		arg := "--" + flag + "=" + filepath.Join(file, path)
+		code, out, err := gogpt(t, tiny("--log-json="+log, arg, "--pretrain-data=missing.json")...)
+		require.Equal(t, exitError, code, flag)
+		require.Empty(t, out)
+		require.Contains(t, err, file, flag)
+		require.Contains(t, err, "not a directory", flag)
+	}
+	if os.Geteuid() != 0 {
+		closed := t.TempDir()
+		require.NoError(t, os.Chmod(closed, 0o500))
+		for _, flag := range []string{"checkpoint-dir", "tensorboard"} {
+			_, _, err := gogpt(t, tiny("--"+flag+"="+closed, "--pretrain-data=missing.json")...)
+			require.Contains(t, err, "cannot write into folder", flag)
+		}
+	}
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Equal(t, "an older log", string(text))
+}
+
 func TestWhateverIsWrongIsToldOnOneLine(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--a\nb":                      `unknown flag --a\nb`,

@@ -40,7 +40,7 @@ type session struct {
 	pretrained func() error // pretraining has ended
 }
 
-// outputs lists every file that the run is going to write.
+// outputs lists every file that the run is going to write; that of TensorBoard gets a longer name.
 func (s *session) outputs() []string {
 	var paths []string
 	for _, path := range []string{s.flags.save, s.flags.logJSON, s.flags.report} {
@@ -50,6 +50,9 @@ func (s *session) outputs() []string {
 	}
 	if dir := s.flags.checkpointDir; dir != "" {
 		paths = append(paths, filepath.Join(dir, pretrainedModel), filepath.Join(dir, finalModel))
+	}
+	if dir := s.flags.tensorboard; dir != "" {
+		paths = append(paths, filepath.Join(dir, eventFile))
 	}
 	return paths
 }

@@ -23,6 +23,7 @@ import (
 // and a value (protobuf.dev/programming-guides/encoding).
 
 const (
+	eventFile    = "events.out.tfevents" // how the name of every event file begins
 	eventVersion = "brain.Event:2"
 	crcMaskDelta = 0xa282ead8
 )
@@ -114,7 +115,7 @@ func createEventLog(dir string, started time.Time) (*eventLog, *os.File, error) 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, nil, err
 	}
-	name := fmt.Sprintf("events.out.tfevents.%010d.gogpt.%d", started.Unix(), os.Getpid())
+	name := fmt.Sprintf("%s.%010d.gogpt.%d", eventFile, started.Unix(), os.Getpid())
 	f, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
 		return nil, nil, err

@@ -11,8 +11,11 @@ func trainCommand(c *console, args []string) error {
 	}
 	setThreads(cfg.Threads)
 	s := &session{cfg: cfg, flags: flags, values: values}
-	if flags.checkpointDir != "" {
-		if err := os.MkdirAll(flags.checkpointDir, 0o755); err != nil {
+	for _, dir := range []string{flags.checkpointDir, flags.tensorboard} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
