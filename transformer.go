@@ -23,7 +23,7 @@ type Block struct {
 	dropAttn, dropMLP dropout // on what each branch adds
 
 	// results and scratch
-	mid, y   []float32 // [T, C]
+	mid, y   []float32 // [T, C] in the memory of the branches
 	dmid, dx []float32 // [T, C]
 	sum      adder
 }
@@ -46,11 +46,11 @@ func (b *Block) params() []*Param {
 
 // Forward returns y [T, C]. x [T, C] is kept until Backward.
 func (b *Block) Forward(x []float32, seqs []sequence) []float32 {
-	b.mid, b.y = resized(b.mid, len(x)), resized(b.y, len(x))
-	h := b.attn.Forward(b.ln1.Forward(x), seqs)
-	b.sum.add(b.mid, x, b.dropAttn.inPlace(h))
-	h = b.mlp.Forward(b.ln2.Forward(b.mid))
-	return b.sum.add(b.y, b.mid, b.dropMLP.inPlace(h))
+	h := b.dropAttn.inPlace(b.attn.Forward(b.ln1.Forward(x), seqs))
+	b.mid = b.sum.add(h, x, h) // nobody needs a branch without its sum
+	h = b.dropMLP.inPlace(b.mlp.Forward(b.ln2.Forward(b.mid)))
+	b.y = b.sum.add(h, b.mid, h)
+	return b.y
 }
 
 // Backward returns dx [T, C] and adds to the parameters' gradients. dy [T, C] is only read.
