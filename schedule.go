@@ -88,6 +88,15 @@ func newPlan(epochs int, accum []int, freezes []freezeStep) []stage {
 	return plan
 }
 
+// stageAt is which stage of a plan a place belongs to.
+func stageAt(plan []stage, place int) int {
+	at := 0
+	for at+1 < len(plan) && plan[at+1].from <= place {
+		at++
+	}
+	return at
+}
+
 // shareStart is where share i begins when the epochs are cut into n equal shares.
 func shareStart(i, n, epochs int) int { return (i*epochs + n - 1) / n }
 

@@ -68,11 +68,7 @@ func TestEveryShortPlanIsValid(t *testing.T) {
 // accumAt spells out the accumulation of every place of a plan.
 func accumAt(plan []stage, epochs int) (accum []int) {
 	for place := range epochs {
-		at := slices.IndexFunc(plan, func(s stage) bool { return s.from > place })
-		if at < 0 {
-			at = len(plan)
-		}
-		accum = append(accum, plan[at-1].accum)
+		accum = append(accum, plan[stageAt(plan, place)].accum)
 	}
 	return accum
 }
@@ -97,16 +93,10 @@ func TestAccumulationRampInEqualShares(t *testing.T) {
 
 // frozenAt names the parameters that rest at a place of the plan.
 func frozenAt(plan []stage, m *LLM, place int) (names []string) {
-	for i := len(plan) - 1; i >= 0; i-- {
-		if plan[i].from > place {
-			continue
+	for _, p := range m.Params() {
+		if plan[stageAt(plan, place)].frozen(p) {
+			names = append(names, p.Name)
 		}
-		for _, p := range m.Params() {
-			if plan[i].frozen(p) {
-				names = append(names, p.Name)
-			}
-		}
-		return names
 	}
 	return names
 }

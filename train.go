@@ -69,8 +69,9 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 	t.best.take(params)
 	epoch := 1
 	for at, place := 0, 0; place < p.config.Epochs; epoch++ {
-		for at+1 < len(t.plan) && t.plan[at+1].from <= place {
-			at++
+		if now := stageAt(t.plan, place); now != at {
+			at = now
+			stop.NextStage()
 		}
 		t.enter(t.plan[at])
 		record, reason, err := t.epoch(ctx, epoch, t.plan[at].accum)
@@ -91,7 +92,6 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 				reason = endEarlyStop
 			} else {
 				place = t.plan[at+1].from
-				stop.NextStage()
 			}
 		}
 		record.left = t.left(place, epoch, reason)
@@ -135,11 +135,8 @@ func (t *trainer) begin(p *phase) {
 	t.opt = newAdam(t.model.Params(), t.cfg.Beta2, t.cfg.WeightDecay)
 	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
 	planned := 0
-	for place, at := 0, 0; place < p.config.Epochs && (t.cfg.MaxSteps == 0 || planned < t.cfg.MaxSteps); place++ {
-		for at+1 < len(t.plan) && t.plan[at+1].from <= place {
-			at++
-		}
-		perStep := t.cfg.Batch * t.plan[at].accum
+	for place := 0; place < p.config.Epochs && (t.cfg.MaxSteps == 0 || planned < t.cfg.MaxSteps); place++ {
+		perStep := t.cfg.Batch * t.plan[stageAt(t.plan, place)].accum
 		planned += (p.train.count(place) + perStep - 1) / perStep
 	}
 	if t.cfg.MaxSteps > 0 {

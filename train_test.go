@@ -253,6 +253,18 @@ func TestExhaustedPatienceMovesToTheNextStageAndStopsInTheLast(t *testing.T) {
 	require.Equal(t, []int{1, 1, 1, 2, 2, 4, 4}, accum, "the first epoch improves on none; no stage is skipped")
 }
 
+func TestAStageOfTheCalendarCountsItsPatienceAnew(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) {
+		c.Pretrain = PhaseConfig{Epochs: 9, LR: 1e-30, MinLR: -1, Patience: 3, Accum: []int{1, 2, 4}}
+	})
+	require.Equal(t, endEarlyStop, r.run(t))
+	var accum []int
+	for _, record := range r.records() {
+		accum = append(accum, record.Accum)
+	}
+	require.Equal(t, []int{1, 1, 1, 2, 2, 2, 4, 4, 4}, accum, "two epochs without improvement in the stage before do not count")
+}
+
 func TestPatienceZeroTrainsEveryEpoch(t *testing.T) {
 	r := newTrial(t, func(c *Config, _ *phase) { c.Pretrain.Epochs, c.Pretrain.LR = 20, 1e-30 })
 	require.Equal(t, endCompleted, r.run(t))
