@@ -115,7 +115,7 @@ func (t *trainer) left(place, epoch int, reason string) int {
 	}
 	left := t.phase.config.Epochs - place
 	if t.cfg.MaxSteps > 0 {
-		left = min(left, (t.cfg.MaxSteps-t.step)*epoch/t.step+1)
+		left = min(left, ((t.cfg.MaxSteps-t.step)*epoch+t.step-1)/t.step) // rounded up
 	}
 	return left
 }
