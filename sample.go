@@ -41,8 +41,10 @@ func (t *tokenizer) readable(tokens []int) string {
 	return strings.ToValidUTF8(t.decode(plain), "\uFFFD")
 }
 
-// due tells whether a sample follows an epoch: 1, 2, 4, 8 and so on, as learning is fastest at the start.
-func (p *samplePrompt) due(epoch int) bool { return p != nil && epoch&(epoch-1) == 0 }
+// due tells whether a sample follows an epoch: 1, 2, 4, 8 and so on, as learning is fastest at the start, and the last.
+func (p *samplePrompt) due(epoch int, last bool) bool {
+	return p != nil && (last || epoch&(epoch-1) == 0)
+}
 
 // continuation is what the model makes of the prompt, the likeliest token each time, or why it makes nothing of it: that
 // a model diverged is for training to report.

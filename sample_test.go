@@ -37,12 +37,40 @@ func TestASampleFollowsEpochsFartherAndFartherApart(t *testing.T) {
 	p := &samplePrompt{}
 	var due []int
 	for epoch := 1; epoch <= 40; epoch++ {
-		if p.due(epoch) {
+		if p.due(epoch, false) {
 			due = append(due, epoch)
 		}
 	}
 	require.Equal(t, []int{1, 2, 4, 8, 16, 32}, due)
-	require.False(t, (*samplePrompt)(nil).due(1), "none asked for")
+	require.False(t, (*samplePrompt)(nil).due(1, true), "none asked for")
+}
+
+func TestTheLastEpochOfAPhaseIsFollowedByASample(t *testing.T) {
+	for _, c := range []struct {
+		end    string
+		config func(*Config)
+		want   []int
+	}{
+		{endCompleted, func(c *Config) { c.Pretrain.Epochs = 5 }, []int{1, 2, 4, 5}},
+		{endCompleted, func(c *Config) { c.Pretrain.Epochs = 4 }, []int{1, 2, 4}},
+		{endMaxSteps, func(c *Config) { c.Pretrain.Epochs, c.MaxSteps = 9, 30 }, []int{1, 2, 3}}, // ten steps an epoch
+		{endEarlyStop, func(c *Config) { c.Pretrain.Epochs, c.Pretrain.LR, c.Pretrain.Patience = 9, 1e-30, 2 }, []int{1, 2, 3}},
+	} {
+		seen := &collector{}
+		r := newTrial(t, func(cfg *Config, p *phase) {
+			c.config(cfg)
+			p.prompt = newSamplePrompt(byteTokenizer(t), p.train)
+		})
+		r.monitor.observers = append(r.monitor.observers, seen)
+		require.Equal(t, c.end, r.run(t))
+		var sampled []int
+		for _, record := range seen.records {
+			if s, ok := record.(sampleRecord); ok {
+				sampled = append(sampled, s.Epoch)
+			}
+		}
+		require.Equal(t, c.want, sampled, c.end)
+	}
 }
 
 func TestASampleIsTheModelsAnswerAndChangesNoBit(t *testing.T) {
@@ -53,9 +81,9 @@ func TestASampleIsTheModelsAnswerAndChangesNoBit(t *testing.T) {
 	before := slices.Clone(m.Params()[0].W)
 	m.SetDropout(0.5, 1)
 	text := p.continuation(m)
-	want, err := greedy(m, promptTokens(tok, "What?"), sampleTokens, tok.endOfText)
+	want, err := greedy(roughModel(c, 1), promptTokens(tok, "What?"), sampleTokens, tok.endOfText)
 	require.NoError(t, err)
-	require.Equal(t, tok.readable(want), text)
+	require.Equal(t, tok.readable(want), text, "that of a model without dropout")
 	requireSameBits(t, before, m.Params()[0].W)
 
 	m.Params()[0].W[0] = float32(math.NaN())

@@ -123,7 +123,7 @@ func (t *trainer) left(place, epoch int, reason string) int {
 // report hands the epoch to the monitor and, where it is due, a sample after it.
 func (t *trainer) report(r *epochRecord) error {
 	err := t.monitor.epoch(r)
-	if p := t.phase.prompt; err == nil && p.due(r.Epoch) {
+	if p := t.phase.prompt; err == nil && p.due(r.Epoch, r.left == 0) {
 		err = t.monitor.write(sampleRecord{"sample", r.Phase, r.Epoch, p.text, p.continuation(t.model)})
 	}
 	return err
