@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -106,18 +107,28 @@ func (m *monitor) eta(r *epochRecord) string {
 	return (time.Duration(pace*float64(r.left)) * time.Second).String()
 }
 
-// nameGroups shortens a list of tensor names to what neighbours have in common: "h.0.attn", "h.1.attn".
+// nameGroups shortens a list of tensor names to their layers, "h.0.attn.c_attn", and the two layers of one attention,
+// where both are listed, to "h.0.attn".
 func nameGroups(names []string) []string {
+	listed := map[string]bool{}
+	for _, name := range names {
+		listed[withoutLast(name)] = true
+	}
 	var short []string
 	for _, name := range names {
-		parts := strings.Split(name, ".")
-		group := strings.Join(parts[:min(3, len(parts))], ".")
-		if len(short) == 0 || short[len(short)-1] != group {
+		group := withoutLast(name)
+		if attn := withoutLast(group); listed[attn+".c_attn"] && listed[attn+".c_proj"] {
+			group = attn
+		}
+		if !slices.Contains(short, group) {
 			short = append(short, group)
 		}
 	}
 	return short
 }
+
+// withoutLast is a dotted name without its last part.
+func withoutLast(name string) string { return name[:max(0, strings.LastIndexByte(name, '.'))] }
 
 // summarizeNames is the groups of the names on one line.
 func summarizeNames(names []string) string {

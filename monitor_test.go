@@ -78,8 +78,18 @@ func TestTheLiveLineIsForTerminalsOnlyAndIsTakenAway(t *testing.T) {
 
 func TestFrozenNamesAreShortInTheTable(t *testing.T) {
 	require.Equal(t, "-", summarizeNames(nil))
-	require.Equal(t, "h.0.attn", summarizeNames([]string{"h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias"}))
-	require.Equal(t, "h.0.attn … h.4.attn (5)", summarizeNames([]string{"h.0.attn.x", "h.1.attn.x", "h.2.attn.x", "h.3.attn.x", "h.4.attn.x"}))
+	frozen := func(layers int, rests func(*Param) bool) string {
+		m := newLLM(ModelConfig{Layers: layers, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: 1}, newRNG(1, initStream))
+		for _, p := range m.Params() {
+			p.Frozen = rests(p)
+		}
+		return summarizeNames(frozenNames(m))
+	}
+	require.Equal(t, "h.0.attn, h.1.attn", frozen(2, isAttention))
+	require.Equal(t, "h.0.attn.c_attn, h.1.attn.c_attn", frozen(2, isQKV), "W_O learns")
+	require.Equal(t, "h.0.attn … h.4.attn (5)", frozen(5, isAttention))
+	require.Equal(t, "wte, wpe", frozen(1, func(p *Param) bool { return paramGroup(p) == "embedding" }))
+	require.Equal(t, "h.0.mlp.c_fc, h.0.mlp.c_proj", frozen(1, func(p *Param) bool { return paramGroup(p) == "feedforward" }))
 }
 
 func TestALogThatCannotBeWrittenEndsTheRun(t *testing.T) {

@@ -32,7 +32,7 @@ func TestTheReportShowsWhatTheLogHolds(t *testing.T) {
 	page := pageOf(t, logOf(t, testRun()))
 	for _, want := range []string{"<h3>Loss</h3>", "<h3>Perplexity</h3>", "<h3>Gradient norm</h3>", "<h3>Clipped steps</h3>", "<h3>Learning rate</h3>",
 		"<h3>Speed</h3>", "<h3>Update-to-weight ratio</h3>", "<h3>Attention backward: all parameters</h3>", "<h3>Plan</h3>",
-		"ln V = 5.70", "clip 1", "4.5000", "3 of 4", "50 %", "early stop", "Once &lt;b&gt;</span>upon a time", "1\u202f234\u202f567", "h.0.attn", "gradient norm ok"} {
+		"ln V = 5.70", "clip 1", "4.5000", "3 of 4", "50 %", "early stop", "Once &lt;b&gt;</span>upon a time", "1\u202f234\u202f567", ">h.0.attn.c_attn<", "gradient norm ok"} {
 		require.Contains(t, page, want)
 	}
 	require.NotContains(t, page, "Attention backward: h.0 (input)", "the log has no such row")
