@@ -86,6 +86,7 @@
 //	  checkpoint.go      model and tokenizer in one file
 //
 //	6 training
+//	  ending.go          why a run ends
 //	  earlystop.go       when to stop
 //	  record.go          the lines of a log
 //	  health.go          the verdict on a phase

@@ -65,8 +65,9 @@ func (m *monitor) write(record any) error {
 	return nil
 }
 
-// phase announces a phase and prints the head of its table.
-func (m *monitor) phase(p *phase, planned int) {
+// phase announces a phase, names what was frozen in a loaded model and learns from its start on, and prints the head of
+// its table.
+func (m *monitor) phase(p *phase, planned int, released []string) {
 	m.phases = append(m.phases, p.name)
 	m.began = time.Since(m.started).Seconds()
 	held := ""
@@ -74,6 +75,9 @@ func (m *monitor) phase(p *phase, planned int) {
 		held = fmt.Sprintf(", %d held out for validation", len(p.held))
 	}
 	fmt.Fprintf(m.out, "\n%s: %d samples%s, %d epochs, %d steps planned\n", p.name, p.train.count(0), held, p.config.Epochs, planned)
+	if len(released) > 0 {
+		fmt.Fprintf(m.out, "released: %s (frozen in the loaded model)\n", summarizeNames(released))
+	}
 	fmt.Fprintf(m.out, "%9s %5s %8s %9s %8s %9s %8s %10s %8s  %s\n",
 		"epoch", "%", "loss", "ppl", "val", "lr", "|grad|", "samples/s", "eta", "frozen")
 }

@@ -42,6 +42,17 @@ type stage struct {
 	frozen func(*Param) bool // what rests
 }
 
+// releases lists the parameters that are frozen and learn in the stage.
+func (s stage) releases(params []*Param) []string {
+	var names []string
+	for _, p := range params {
+		if p.Frozen && !s.frozen(p) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // freezeStep is what rests from a place of the plan onward.
 type freezeStep struct {
 	from   int

@@ -15,16 +15,6 @@ import (
 // After every epoch: validation, the best weights are kept, early stopping or the next stage of the plan. At every
 // normal end the best weights are put back.
 
-// The reasons why a run ends.
-const (
-	endCompleted   = "completed"
-	endEarlyStop   = "early_stop"
-	endMaxSteps    = "max_steps"
-	endInterrupted = "interrupted"
-	endDiverged    = "diverged"
-	endFailed      = "failed" // something around the training, such as its log, did
-)
-
 // trainer trains one model.
 type trainer struct {
 	cfg     *Config
@@ -47,18 +37,6 @@ type trainer struct {
 
 func newTrainer(cfg *Config, m *LLM, mon *monitor) *trainer {
 	return &trainer{cfg: cfg, model: m, monitor: mon, eval: evaluator{model: m}}
-}
-
-// divergence is a run that stopped because a number was no longer finite.
-type divergence struct {
-	phase string
-	step  int // from 1
-	what  string
-	fault string // the first tensor that is not finite
-}
-
-func (d *divergence) Error() string {
-	return fmt.Sprintf("diverged: %s at step %d of %s; first at fault: %s; the weights are back at the best epoch before", d.what, d.step, d.phase, d.fault)
 }
 
 // run trains one phase and returns why it ended, unless it failed. A cancelled context ends it after the step at work.
@@ -144,7 +122,11 @@ func (t *trainer) begin(p *phase) {
 	}
 	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
 		warmup: t.cfg.Warmup, restarts: p.config.Restarts}
-	t.monitor.phase(p, planned)
+	var released []string
+	if p.first { // nothing is frozen yet but in a loaded model; the plan decides what rests from here on
+		released = t.plan[0].releases(t.model.Params())
+	}
+	t.monitor.phase(p, planned, released)
 	t.model.SetAttentionBackward(t.cfg.Backward)
 	clearGrads(t.model.Params())
 }

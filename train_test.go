@@ -114,32 +114,6 @@ func TestTheTailOfAnEpochIsWeighedByItsOwnTokens(t *testing.T) {
 	require.InDelta(t, want, float64(r.records()[0].AvgGradNorm), 1e-5*want)
 }
 
-func TestFrozenWeightsStayBitIdenticalOverARun(t *testing.T) {
-	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttn, c.WeightDecay = true, 0.1 })
-	before := r.weights()
-	r.run(t)
-	for i, p := range r.model.Params() {
-		require.Equal(t, isAttention(p), slices.Equal(before[i], p.W), p.Name)
-		require.Equal(t, isAttention(p), r.opt.state[i].m == nil, "moments of %s", p.Name)
-	}
-	require.Len(t, r.records()[0].Frozen, 4)
-}
-
-func TestReleasedWeightsLearnFromTheirEpochOn(t *testing.T) {
-	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnEpochs, c.Pretrain.Epochs = 2, 3 })
-	r.run(t)
-	for epoch, frozen := range []int{4, 4, 0} {
-		require.Len(t, r.records()[epoch].Frozen, frozen, "epoch %d", epoch+1)
-	}
-	for i, p := range r.model.Params() {
-		steps := 30
-		if isAttention(p) {
-			steps = 10
-		}
-		require.Equal(t, steps, r.opt.state[i].t, p.Name)
-	}
-}
-
 func TestPlannedStepsAreTheStepsTaken(t *testing.T) {
 	for _, accum := range [][]int{{1}, {3}, {1, 2, 4}} {
 		for batch := 1; batch <= 3; batch++ {

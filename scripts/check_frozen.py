@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
-"""Checks that two saved models hold the same Q, K, V and O, bit for bit, and that everything else differs: check_frozen.py START TRAINED"""
+"""Checks that two saved models hold the same Q, K, V and O, bit for bit, that everything else differs, and that the second
+file names exactly those as frozen, the first none: check_frozen.py START TRAINED"""
 import json
 import struct
 import sys
 
 
-def tensors(path):
+def load(path):
+    """The tensors of a file, and the names that it lists as frozen."""
     data = open(path, "rb").read()
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8:8 + size])
-    return {name: data[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]]
-            for name, t in header.items() if name != "__metadata__"}
+    frozen = json.loads(header.pop("__metadata__")["frozen"])
+    return {name: data[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]] for name, t in header.items()}, frozen
 
 
-start, trained = (tensors(path) for path in sys.argv[1:3])
+(start, free), (trained, frozen) = (load(path) for path in sys.argv[1:3])
 assert start.keys() == trained.keys()
 for name in start:
     attention = ".attn." in name
     assert (start[name] == trained[name]) == attention, name
-print("frozen:", sum(".attn." in name for name in start), "tensors bit-identical,", sum(".attn." not in name for name in start), "others trained")
+    assert (name.removeprefix("transformer.") in frozen) == attention, "metadata of " + name
+assert free == [], free
+print("frozen:", len(frozen), "tensors bit-identical and named,", len(start) - len(frozen), "others trained")
