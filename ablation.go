@@ -89,26 +89,28 @@ type ablationSummary struct {
 
 // changeResult is what the runs of one change came to. Diverged runs are counted and left out of every mean.
 type changeResult struct {
-	Name          string     `json:"name"`
-	What          string     `json:"what"`
-	Flags         []string   `json:"flags"`
-	Runs          int        `json:"runs"`
-	Diverged      int        `json:"diverged"`
-	Healthy       int        `json:"healthy"` // runs with that verdict
-	BestEpoch     meanSpread `json:"best_epoch"`
-	BestVal       meanSpread `json:"best_val_loss"` // of the weights that are kept
-	FinalTrain    meanSpread `json:"final_train_loss"`
-	FinalVal      meanSpread `json:"final_val_loss"`
-	Difference    meanSpread `json:"difference"` // of best_val_loss to the stable configuration, seed by seed
-	Compared      int        `json:"compared"`   // seeds in the difference
-	Verdict       string     `json:"verdict"`
-	curves        []*runLog
-	better, worse bool
+	Name       string     `json:"name"`
+	What       string     `json:"what"`
+	Flags      []string   `json:"flags"`
+	Runs       int        `json:"runs"`
+	Diverged   int        `json:"diverged"`
+	Healthy    int        `json:"healthy"` // runs with that verdict
+	BestEpoch  meanSpread `json:"best_epoch"`
+	BestVal    meanSpread `json:"best_val_loss"` // of the weights that are kept
+	FinalTrain meanSpread `json:"final_train_loss"`
+	FinalVal   meanSpread `json:"final_val_loss"`
+	Difference meanSpread `json:"difference"` // of best_val_loss to the stable configuration, seed by seed
+	Compared   int        `json:"compared"`   // seeds in the difference
+	Verdict    string     `json:"verdict"`
+
+	curves         []*runLog
+	stableDiverged int // runs of the stable configuration
+	better, worse  bool
 }
 
-// kept is the phase of a run that did not diverge; nil of one that did.
+// kept is the phase of a run that did not diverge, at least one epoch long; nil of one that did.
 func kept(l *runLog) *phaseLog {
-	if l.end == nil || l.end.Reason == endDiverged || len(l.phases) == 0 {
+	if l.end == nil || l.end.Reason == endDiverged || len(l.phases) == 0 || len(l.phases[0].epochs) == 0 {
 		return nil
 	}
 	return l.phases[0]
@@ -119,7 +121,10 @@ func newChangeResult(a *ablation, flags []string, runs, stable []*runLog) change
 	r := changeResult{Name: a.Name, What: a.What, Flags: flags, Runs: len(runs), curves: runs}
 	var epochs, bests, trains, vals, differences []float64
 	for i, l := range runs {
-		p := kept(l)
+		p, base := kept(l), kept(stable[i])
+		if base == nil {
+			r.stableDiverged++
+		}
 		if p == nil {
 			r.Diverged++
 			continue
@@ -130,7 +135,7 @@ func newChangeResult(a *ablation, flags []string, runs, stable []*runLog) change
 		best, last := p.best(), p.last()
 		epochs, bests = append(epochs, float64(best.Epoch)), append(bests, best.monitored())
 		trains, vals = append(trains, float64(last.AvgLoss)), append(vals, last.monitored())
-		if base := kept(stable[i]); base != nil {
+		if base != nil {
 			differences = append(differences, best.monitored()-base.best().monitored())
 		}
 	}
@@ -141,14 +146,17 @@ func newChangeResult(a *ablation, flags []string, runs, stable []*runLog) change
 	return r
 }
 
-// judge puts the difference into words.
+// judge puts the difference into words. A change that makes more seeds diverge is worse whatever the others came to.
 func (r *changeResult) judge() {
 	d, spread := float64(r.Difference.Mean), float64(r.Difference.Spread)
 	switch {
 	case r.Name == stableName:
 		r.Verdict = "what the others are compared with"
-	case r.Diverged == r.Runs:
-		r.Verdict, r.worse = "diverges", true
+	case r.Diverged > r.stableDiverged:
+		r.Verdict, r.worse = fmt.Sprintf("diverges on %d of %d seeds", r.Diverged, r.Runs), true
+		return
+	case r.stableDiverged == r.Runs:
+		r.Verdict = "no verdict: the stable configuration diverges on every seed"
 	case r.Compared < 2:
 		r.Verdict = "no verdict: a spread takes two seeds or more"
 	case math.Abs(d) <= spread:

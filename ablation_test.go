@@ -40,7 +40,6 @@ func endedRuns(best ...float64) (runs []*runLog) {
 
 func TestADifferenceCountsWhenItIsLargerThanItsSpread(t *testing.T) {
 	stable := endedRuns(4.0, 5.0, 4.5)
-	nan := math.NaN()
 	for _, c := range []struct {
 		losses  []float64
 		verdict string
@@ -50,13 +49,56 @@ func TestADifferenceCountsWhenItIsLargerThanItsSpread(t *testing.T) {
 		{[]float64{4.5, 4.8, 4.4}, "no difference: smaller than the spread between seeds"},
 		{[]float64{4.005, 5.005, 4.505}, "no difference: below 0.01 nats"},
 		{[]float64{4.0, 5.0, 4.5}, "no difference: smaller than the spread between seeds"},
-		{[]float64{nan, nan, nan}, "diverges (3 of 3 seeds diverged)"},
-		{[]float64{3.7, nan, 4.2}, "better by 0.300 nats (1 of 3 seeds diverged)"},
-		{[]float64{3.7, nan, nan}, "no verdict: a spread takes two seeds or more (2 of 3 seeds diverged)"},
 	} {
 		r := newChangeResult(&ablation{Name: "x"}, nil, endedRuns(c.losses...), stable)
 		require.Equal(t, c.verdict, r.Verdict)
+		require.Equal(t, strings.HasPrefix(c.verdict, "better"), r.better)
+		require.Equal(t, strings.HasPrefix(c.verdict, "worse"), r.worse)
 	}
+}
+
+func TestAChangeThatDivergesMoreOftenIsWorse(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		stable, losses []float64
+		verdict        string
+		better, worse  bool
+	}{
+		{[]float64{4, 5, 4.5}, []float64{nan, nan, nan}, "diverges on 3 of 3 seeds", false, true},
+		{[]float64{4, 5, 4.5}, []float64{3.7, nan, 4.2}, "diverges on 1 of 3 seeds", false, true}, // better on the others
+		{[]float64{4, 5, 4.5}, []float64{3.7, nan, nan}, "diverges on 2 of 3 seeds", false, true},
+		{[]float64{nan, 5, 4.5}, []float64{nan, nan, 4.2}, "diverges on 2 of 3 seeds", false, true},
+		{[]float64{4, nan, 4.5}, []float64{3.7, nan, 4.2}, "better by 0.300 nats (1 of 3 seeds diverged)", true, false},
+		{[]float64{4, nan, 4.5}, []float64{3.7, 4.7, 4.2}, "better by 0.300 nats", true, false},
+		{[]float64{nan, nan, 4.5}, []float64{3.7, 4.7, 4.2}, "no verdict: a spread takes two seeds or more", false, false},
+		{[]float64{nan, nan, nan}, []float64{3.7, 4.7, 4.2}, "no verdict: the stable configuration diverges on every seed", false, false},
+		{[]float64{nan, nan, nan}, []float64{3.7, nan, nan}, "no verdict: the stable configuration diverges on every seed (2 of 3 seeds diverged)", false, false},
+		{[]float64{nan, nan, nan}, []float64{nan, nan, nan}, "no verdict: the stable configuration diverges on every seed (3 of 3 seeds diverged)", false, false},
+	} {
+		r := newChangeResult(&ablation{Name: "x"}, nil, endedRuns(c.losses...), endedRuns(c.stable...))
+		require.Equal(t, c.verdict, r.Verdict)
+		require.Equal(t, []bool{c.better, c.worse}, []bool{r.better, r.worse}, c.verdict)
+	}
+	r := newChangeResult(&ablation{Name: stableName}, nil, endedRuns(4, nan), endedRuns(4, nan))
+	require.Equal(t, "what the others are compared with (1 of 2 seeds diverged)", r.Verdict)
+}
+
+func TestARunWithoutAnEpochIsNotKept(t *testing.T) {
+	l := endedRuns(4)[0]
+	require.NotNil(t, kept(l))
+	l.phases[0].epochs = nil
+	require.Nil(t, kept(l))
+	require.Equal(t, 1, newChangeResult(&ablation{Name: "x"}, nil, []*runLog{l}, endedRuns(4)).Diverged)
+}
+
+func TestTheAblationsAreOneChangeEach(t *testing.T) {
+	var names []string
+	for _, a := range ablations {
+		names = append(names, a.Name)
+		require.NotEmpty(t, a.What)
+	}
+	require.Equal(t, []string{"stable", "no-clip", "clip-logits", "lr-x10", "lr-x30", "restarts-2", "accum-4", "smooth-lr-half", "smooth", "smooth-lr-x2",
+		"freeze", "unfreeze-layered", "straight-through", "stop-gradient", "dropout"}, names)
 }
 
 func TestDivergedRunsAreLeftOutOfMeans(t *testing.T) {
