@@ -20,7 +20,7 @@ import (
 )
 
 // The ablate command: every run is this program once more, on one thread, several side by side. A run whose log is
-// finished and of the same configuration, data and version is not run again.
+// finished and of the same configuration, data, build and kernel is not run again.
 
 // ablationRun is one change with one seed.
 type ablationRun struct {
@@ -41,6 +41,7 @@ type ablationPlan struct {
 	seeds   []uint64
 	changes []*ablation // the stable configuration first
 	data    map[string]string
+	program string                                         // the digest of this build
 	execute func(ctx context.Context, args []string) error // runs the train command
 }
 
@@ -70,7 +71,7 @@ func ablateCommand(c *console, args []string) error {
 // parseAblate reads the command line. The flags of the configuration go to every run.
 func parseAblate(c *console, args []string) (*ablationPlan, error) {
 	cfg, plan := defaultConfig(), &ablationPlan{execute: executeSelf}
-	cfg.ValFraction = 0.1
+	cfg.ValFraction, cfg.Finetune.Epochs = 0.1, 0
 	fs := flag.NewFlagSet("ablate", flag.ContinueOnError)
 	configFlags(fs, &cfg)
 	fs.Bool("quick", false, "30 epochs, patience 10; flags beside it win")
@@ -85,6 +86,9 @@ func parseAblate(c *console, args []string) (*ablationPlan, error) {
 	if plan.out == "" || *count < 1 || plan.jobs < 1 || !(cfg.ValFraction > 0) {
 		return nil, usagef("ablate takes --out=DIR, --seeds and --jobs of at least 1, and --val-fraction above 0")
 	}
+	if cfg.Pretrain.Epochs < 1 || cfg.Finetune.Epochs != 0 {
+		return nil, usagef("ablate compares pretraining: it takes --pretrain-epochs of at least 1 and no --finetune-epochs")
+	}
 	own := []string{"seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
 	fs.Visit(func(f *flag.Flag) {
 		switch {
@@ -95,7 +99,6 @@ func parseAblate(c *console, args []string) (*ablationPlan, error) {
 		}
 	})
 	plan.base = append(plan.base, "--finetune-epochs=0", fmt.Sprintf("--val-fraction=%g", cfg.ValFraction), "--threads=1", "--no-interactive")
-	cfg.Finetune.Epochs = 0
 	plan.lr = cfg.Pretrain.LR
 	for i := range *count {
 		plan.seeds = append(plan.seeds, cfg.Seed+uint64(i))
@@ -105,6 +108,9 @@ func parseAblate(c *console, args []string) (*ablationPlan, error) {
 		return nil, err
 	}
 	plan.data = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	if plan.program, err = programDigest(); err != nil {
+		return nil, err
+	}
 	plan.changes, err = chooseAblations(*only)
 	return plan, err
 }
@@ -186,22 +192,22 @@ func (p *ablationPlan) run(ctx context.Context, out io.Writer, runs []*ablationR
 
 // train runs the train command unless its log is finished, and reads the log.
 func (p *ablationPlan) train(ctx context.Context, r *ablationRun) error {
-	if r.finished(p.data) {
+	if p.finished(r) {
 		return nil
 	}
 	err := p.execute(ctx, r.args) // a run that diverged is an error to the shell and a result here
-	if !r.finished(p.data) {
+	if !p.finished(r) {
 		return fmt.Errorf("ablate: %s, seed %d did not finish: %w", r.ablation.Name, r.seed, cmp.Or(err, errUnfinished))
 	}
 	return nil
 }
 
-var errUnfinished = errors.New("its log tells no end, or another configuration")
+var errUnfinished = errors.New("its log tells no end, or another configuration or program")
 
-// finished reads the log and tells whether it is that of this very run, to its end.
-func (r *ablationRun) finished(data map[string]string) bool {
+// finished reads the log of a run and tells whether it is that of this very run, to an end that training came to.
+func (p *ablationPlan) finished(r *ablationRun) bool {
 	l, err := readRunLog(r.path)
-	if err != nil || l.end == nil || l.end.Reason == endInterrupted || l.run.Version != version || !maps.Equal(l.run.Data, data) {
+	if err != nil || !concluded(l) || l.run.Program != p.program || l.run.Kernel != kernelName() || !maps.Equal(l.run.Data, p.data) {
 		return false
 	}
 	delete(l.run.Config, "log-json") // the folder may have moved

@@ -116,6 +116,20 @@ func kept(l *runLog) *phaseLog {
 	return l.phases[0]
 }
 
+// concluded tells a run that diverged or has an epoch and came to an end of its own.
+func concluded(l *runLog) bool {
+	if l.end == nil {
+		return false
+	}
+	switch l.end.Reason {
+	case endDiverged:
+		return true
+	case endCompleted, endEarlyStop, endMaxSteps:
+		return kept(l) != nil
+	}
+	return false
+}
+
 // newChangeResult sums up the runs of a change, beside those of the stable configuration with the same seeds.
 func newChangeResult(a *ablation, flags []string, runs, stable []*runLog) changeResult {
 	r := changeResult{Name: a.Name, What: a.What, Flags: flags, Runs: len(runs), curves: runs}

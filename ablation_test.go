@@ -91,6 +91,18 @@ func TestARunWithoutAnEpochIsNotKept(t *testing.T) {
 	require.Equal(t, 1, newChangeResult(&ablation{Name: "x"}, nil, []*runLog{l}, endedRuns(4)).Diverged)
 }
 
+func TestARunIsConcludedByAnEndOfItsOwn(t *testing.T) {
+	for reason, want := range map[string]bool{endCompleted: true, endEarlyStop: true, endMaxSteps: true, endDiverged: true,
+		endInterrupted: false, endFailed: false, "": false} {
+		l := endedRuns(4)[0]
+		l.end.Reason = reason
+		require.Equal(t, want, concluded(l), reason)
+		l.phases = nil
+		require.Equal(t, reason == endDiverged, concluded(l), "%s before an epoch", reason)
+	}
+	require.False(t, concluded(&runLog{}))
+}
+
 func TestTheAblationsAreOneChangeEach(t *testing.T) {
 	var names []string
 	for _, a := range ablations {
@@ -185,8 +197,14 @@ func TestAnAblationIsWrittenAndNotRunTwice(t *testing.T) {
 	lines, err := os.ReadFile(log)
 	require.NoError(t, err)
 	whole := strings.TrimSuffix(string(lines), "\n")
+	digest, err := programDigest()
+	require.NoError(t, err)
+	replaced := func(old, new string) string { return strings.Replace(string(lines), `"`+old+`"`, `"`+new+`"`, 1) }
 	for name, unfinished := range map[string]string{"cut short": whole, "no end": whole[:strings.LastIndex(whole, "\n")+1],
-		"interrupted": strings.Replace(string(lines), endCompleted, endInterrupted, 1), "older program": strings.Replace(string(lines), version, "0.0", 1)} {
+		"interrupted": replaced(endCompleted, endInterrupted), "failed": replaced(endCompleted, endFailed), "an unknown end": replaced(endCompleted, "tired"),
+		"no epoch":      regexp.MustCompile(`(?m)^\{"event":"epoch".*\n`).ReplaceAllString(string(lines), ""),
+		"another build": replaced(digest, strings.Repeat("0", 64)), "a build that tells nothing": replaced(digest, ""), "another kernel": replaced(kernelName(), "abacus")} {
+		require.NotEqual(t, string(lines), unfinished, name)
 		require.NoError(t, os.WriteFile(log, []byte(unfinished), 0o644))
 		trainings, _, err = ablate(t, dir, allSucceed, flags...)
 		require.NoError(t, err)
@@ -204,12 +222,30 @@ func TestAnUnfinishedRunEndsTheAblation(t *testing.T) {
 }
 
 func TestTheAblateCommandRefusesWhatItCannotRun(t *testing.T) {
-	dir := t.TempDir()
-	for _, args := range [][]string{{}, {"--out=" + dir, "--seeds=0"}, {"--out=" + dir, "--jobs=-1"}, {"--out=" + dir, "--val-fraction=0"},
-		{"--out=" + dir, "--only=lr-x11"}, {"--out=" + dir, "--freeze-attn", "--only=unfreeze-layered"}, {"--out=" + dir, "--save=x"}} {
-		code, _, err := gogpt(t, append([]string{"ablate"}, args...)...)
-		require.Equal(t, exitUsage, code, "%v: %s", args, err)
-		require.Equal(t, 1, strings.Count(err, "\n"))
+	dir := "--out=" + t.TempDir()
+	for _, args := range [][]string{{}, {dir, "--seeds=0"}, {dir, "--jobs=-1"}, {dir, "--val-fraction=0"}, {dir, "--pretrain-epochs=0"},
+		{dir, "--finetune-epochs=3"}, {dir, "--only=lr-x11"}, {dir, "--freeze-attn", "--only=unfreeze-layered"}, {dir, "--save=x"}} {
+		plan, err := parseAblate(&console{}, args)
+		if err == nil { // never run from here: the program of a test is the test
+			_, err = plan.runs(&console{})
+		}
+		_, usage := errors.AsType[*usageError](err)
+		_, flag := errors.AsType[*flagError](err)
+		require.True(t, usage || flag, "%v: %v", args, err)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	code, _, err := gogpt(t, "ablate")
+	require.Equal(t, exitUsage, code)
+	require.Equal(t, 1, strings.Count(err, "\n"))
+}
+
+func TestAnAblationTakesNoTuningAlsoWhenToldSo(t *testing.T) {
+	plan, err := parseAblate(&console{}, append([]string{"--out=" + t.TempDir(), "--finetune-epochs=0"}, tinyFlags(t)...))
+	require.NoError(t, err)
+	runs, err := plan.runs(&console{})
+	require.NoError(t, err)
+	for _, r := range runs {
+		require.Equal(t, "0", r.config["finetune-epochs"])
 	}
 }
 

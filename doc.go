@@ -88,6 +88,7 @@
 //	6 training
 //	  ending.go          why a run ends
 //	  earlystop.go       when to stop
+//	  program.go         which build this is
 //	  record.go          the lines of a log
 //	  health.go          the verdict on a phase
 //	  sample.go          what the model makes of a fixed prompt as it learns

@@ -55,8 +55,12 @@ func (l jsonLog) observe(record any) error {
 	return nil
 }
 
-// write hands a record to every observer.
+// write hands a record to every observer. A run is told with the program that runs it.
 func (m *monitor) write(record any) error {
+	if r, ok := record.(runRecord); ok && len(m.observers) > 0 {
+		r.Program, _ = programDigest()
+		record = r
+	}
 	for _, o := range m.observers {
 		if err := o.observe(record); err != nil {
 			return err

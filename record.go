@@ -35,6 +35,7 @@ type runRecord struct {
 	Vocab      int               `json:"vocab"`
 	Kernel     string            `json:"kernel"`
 	Version    string            `json:"version"`
+	Program    string            `json:"program,omitempty"` // SHA-256 of the executable, where it can be read
 }
 
 // epochRecord is the line of one epoch.
