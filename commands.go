@@ -242,10 +242,12 @@ func printGradRows(c *console, rows []gradRow, asJSON bool) error {
 			if !r.OK {
 				verdict = "FAILED"
 			}
-			fmt.Fprintf(c.out, "%-16s %-32s %10.1e %9.6f %9.4f %10.1e  %s\n", r.Mode, r.Tensor, float64(r.RelErr), float64(r.Cosine), float64(r.NormRatio), float64(r.RuleErr), verdict)
+			fmt.Fprintf(c.out, "%-16s %-32s %10.1e %9s %9s %10.1e  %s\n", r.Mode, r.Tensor, float64(r.RelErr),
+				r.Cosine.orDash("%.6f"), r.NormRatio.orDash("%.4f"), float64(r.RuleErr), verdict)
 		}
 		fmt.Fprintf(c.out, "\nexact: rel err is against central differences in float64 (limit %.0e, zero gradients %.0e absolute).\n"+
-			"others: rel err, cosine and norm are against the exact gradient, rule err against differences of what the mode assumes.\n", gradLimit, zeroLimit)
+			"others: rel err, cosine and norm are against the exact gradient, rule err against differences of what the mode assumes.\n"+
+			"-: the exact gradient is zero, and rel err the largest entry of the mode's.\n", gradLimit, zeroLimit)
 	}
 	if !ok {
 		return errChecksFailed

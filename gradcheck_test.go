@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +46,25 @@ func TestEveryBackwardFollowsItsRule(t *testing.T) {
 			require.InDelta(t, 1, float64(r.Cosine), 1e-5, r.Tensor)
 		}
 	}
+}
+
+// Softmax ignores a shift common to all keys: the gradient of their bias is zero, to which nothing has an angle or a ratio.
+func TestTheKeysBiasHasNeitherCosineNorNormRatio(t *testing.T) {
+	c := tinyCheck(7, 4)
+	rows := checkGradients(c.model, c.batch, 1, StraightThrough, StopGradient)
+	const keys, dashes = "h.0.attn.c_attn.bias[k]", `^\S+ +h\.0\.attn\.c_attn\.bias\[k\] +\S+ +- +- +\S+  ok$`
+	for _, mode := range []AttentionBackward{ExactBackward, StraightThrough, StopGradient} {
+		r := rowOf(t, rows, keys, mode)
+		require.True(t, math.IsNaN(float64(r.Cosine)) && math.IsNaN(float64(r.NormRatio)), "%+v", r)
+		require.Equal(t, mode == StraightThrough, float64(r.RelErr) > zeroLimit, "%+v", r)
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"cosine":null,"norm_ratio":null`)
+	}
+	var table bytes.Buffer
+	require.NoError(t, printGradRows(&console{out: &table}, rows, false))
+	require.Len(t, regexp.MustCompile("(?m)"+dashes).FindAllString(table.String(), -1), 3, table.String())
+	require.NotContains(t, table.String(), "NaN")
 }
 
 func TestApproximationsAreFarFromExact(t *testing.T) {

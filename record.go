@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 )
 
@@ -23,6 +24,14 @@ func (f *jsonFloat) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	return json.Unmarshal(raw, (*float64)(f))
+}
+
+// orDash writes the number by a format, or a dash where there is none.
+func (f jsonFloat) orDash(format string) string {
+	if math.IsNaN(float64(f)) {
+		return "-"
+	}
+	return fmt.Sprintf(format, float64(f))
 }
 
 // runRecord is the first line of a log.
