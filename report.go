@@ -181,7 +181,8 @@ func newConfigTable(runs []*runLog) configTable {
 	configs := make([]map[string]string, len(runs))
 	for i, l := range runs {
 		table.Names = append(table.Names, l.name)
-		configs[i] = maps.Clone(l.run.Config)
+		configs[i] = map[string]string{}
+		maps.Copy(configs[i], l.run.Config)
 		for phase, digest := range l.run.Data {
 			configs[i]["SHA-256 of the "+phase+" data"] = digest
 		}

@@ -116,6 +116,7 @@ func FuzzRunLog(f *testing.F) {
 	f.Add([]byte(logOf(f, testRun())))
 	f.Add([]byte(logOf(f, testRun()[:1])))
 	f.Add([]byte("{\"event\":\"run\"}\n"))
+	f.Add([]byte(`{"event":"run","config":null,"seed":1,"data":{"pretrain":"ab"},"parameters":1,"vocab":300,"kernel":"k","version":"v"}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := parseRunLog(data)
 		if err != nil {
