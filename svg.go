@@ -32,7 +32,7 @@ type point struct{ x, y float64 }
 // interval is a range of y at one x.
 type interval struct{ x, low, high float64 }
 
-// series is one line of a chart. Points that are not finite leave a gap.
+// series is one line of a chart. Points that the chart does not show leave a gap.
 type series struct {
 	name   string
 	color  int // in the palette
@@ -86,6 +86,11 @@ func (s series) exceeds(limit float64) bool {
 	return slices.ContainsFunc(s.points, func(p point) bool { return p.y > limit })
 }
 
+// shows tells the values that have a place in the chart.
+func (c *chart) shows(y float64) bool {
+	return finite(y) && !(c.log && y <= 0) && (c.top == 0 || y <= c.top)
+}
+
 // SVG draws the chart.
 func (c *chart) SVG() template.HTML {
 	c.fit()
@@ -111,13 +116,12 @@ func (c *chart) SVG() template.HTML {
 // fit chooses the scales.
 func (c *chart) fit() {
 	var xs, ys []float64
-	for i := range c.series {
-		s := &c.series[i]
-		for j, p := range s.points {
-			if c.log && p.y <= 0 || c.top > 0 && p.y > c.top {
-				s.points[j].y = math.NaN()
+	for _, s := range c.series {
+		for _, p := range s.points {
+			xs = append(xs, p.x)
+			if c.shows(p.y) {
+				ys = append(ys, p.y)
 			}
-			xs, ys = append(xs, p.x), append(ys, s.points[j].y)
 		}
 		for _, v := range s.band {
 			ys = append(ys, v.low, min(v.high, cmp.Or(c.top, math.Inf(1))))
@@ -180,7 +184,7 @@ func (c *chart) drawLine(b *strings.Builder, s series) {
 	var d strings.Builder
 	pen := "M"
 	for _, p := range s.points {
-		if !finite(p.y) {
+		if !c.shows(p.y) {
 			pen = "M"
 			continue
 		}
@@ -195,7 +199,7 @@ func (c *chart) drawLine(b *strings.Builder, s series) {
 	if len(s.points) == 1 && d.Len() > 0 {
 		fmt.Fprintf(b, `<circle class="dot %s" cx="%.1f" cy="%.1f" r="3"/>`, s.Class(), c.x.at(s.points[0].x), c.y.at(s.points[0].y))
 	}
-	if s.best != nil && finite(s.best.y) && (c.top == 0 || s.best.y <= c.top) {
+	if s.best != nil && c.shows(s.best.y) {
 		fmt.Fprintf(b, `<circle class="best %s" cx="%.1f" cy="%.1f" r="5"/>`, s.Class(), c.x.at(s.best.x), c.y.at(s.best.y))
 	}
 }

@@ -94,6 +94,8 @@ func TestALogarithmicChartLeavesOutZeros(t *testing.T) {
 	svg := string(c.SVG())
 	requireXML(t, svg)
 	require.Equal(t, 1, strings.Count(lineOf(svg), "L"))
+	require.NotContains(t, svg, "not finite", "its values are told all the same")
+	require.Contains(t, svg, "<title> 1\n: 0</title>")
 }
 
 func TestWhatExplodesIsCutOff(t *testing.T) {
@@ -102,6 +104,36 @@ func TestWhatExplodesIsCutOff(t *testing.T) {
 	requireXML(t, svg)
 	require.LessOrEqual(t, c.y.high, 11.0)
 	require.NotContains(t, svg, `class="best`)
+	require.Equal(t, 2, strings.Count(lineOf(svg), "M"), "two strokes")
+	require.NotContains(t, svg, "not finite")
+	require.Contains(t, svg, "<title> 2\n: 1e9</title>", "its value is told all the same")
+	require.Equal(t, 1e9, c.series[0].points[1].y, "drawing changes no point")
+}
+
+func TestARingMarksTheBestEpochOnItsLine(t *testing.T) {
+	c := &chart{xName: "epoch", series: []series{{color: 3, points: []point{{1, 3}, {2, 1}, {3, 2}}, best: &point{2, 1}}, {points: []point{{1, 4}, {3, 4}}}}}
+	svg := string(c.SVG())
+	requireXML(t, svg)
+	rings := regexp.MustCompile(`class="best s3" cx="([^"]*)" cy="([^"]*)"`).FindAllStringSubmatch(svg, -1)
+	require.Len(t, rings, 1, "one line has a best epoch")
+	require.Contains(t, lineOf(svg), "L"+rings[0][1]+" "+rings[0][2]+"L", "at its second of three points")
+	require.NotContains(t, string((&chart{log: true, series: []series{{points: []point{{1, 1}, {2, 2}}, best: &point{1, 0}}}}).SVG()), `class="best`)
+}
+
+func TestTheLossChartRingsTheLowestMonitoredLoss(t *testing.T) {
+	l, err := parseRunLog([]byte(logOf(t, testRun())))
+	require.NoError(t, err)
+	runs := []phaseRun{{l, l.phases[0], 0}}
+	lines := lossLines(runs, func(nats float64) float64 { return nats })
+	require.Len(t, lines, 2)
+	require.Nil(t, lines[0].best, "training is not what is monitored")
+	require.Equal(t, &point{2, 4.5}, lines[1].best)
+	for _, e := range runs[0].epochs {
+		e.ValLoss = nil
+	}
+	lines = lossLines(runs, func(nats float64) float64 { return nats })
+	require.Len(t, lines, 1)
+	require.Equal(t, &point{3, 3}, lines[0].best)
 }
 
 func TestAManyEpochChartTellsItsValuesAtFewPlaces(t *testing.T) {
