@@ -55,6 +55,16 @@ func TestTheValidationLossIsMonitoredWhereThereIsOne(t *testing.T) {
 	require.Equal(t, 3.0, r.monitored())
 }
 
+func TestTheMonitoredLossIsThePlainOneUnderSmoothing(t *testing.T) {
+	smoothed := jsonFloat(5)
+	require.Equal(t, 2.0, (&epochRecord{AvgLoss: 2, SmoothedLoss: &smoothed}).monitored())
+	r := newTrial(t, func(c *Config, _ *phase) { c.Smoothing = 0.3 })
+	r.run(t)
+	lowest := min(r.records()[0].AvgLoss, r.records()[1].AvgLoss)
+	require.Equal(t, lowest, r.records()[1].BestLoss)
+	require.NotEqual(t, lowest, *r.records()[1].SmoothedLoss)
+}
+
 func TestTheLiveLineIsForTerminalsOnlyAndIsTakenAway(t *testing.T) {
 	var out, tty bytes.Buffer
 	m := newMonitor(&out, nil, nil, true)
