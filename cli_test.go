@@ -85,6 +85,7 @@ func TestAWrongCommandLineIsOneLineThatNamesTheFlagAndItsValue(t *testing.T) {
 		"gradcheck --attn-backward=x":           "--attn-backward=x: takes all, exact",
 		"bench --case=giant":                    "--case=giant: takes tiny",
 		"version --verbose":                     "unknown flag --verbose",
+		"--quick --freeze-attn-epochs=40":       "--freeze-attn-epochs=40: takes a number below --pretrain-epochs=30",
 	} {
 		code, out, err := gogpt(t, strings.Fields(line)...)
 		require.Equal(t, exitUsage, code, line)

@@ -199,6 +199,14 @@ func (c *Config) validateFreezing(r *ranges) {
 	r.check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
 		"neither --freeze-attn nor --freeze-attn-epochs beside it: they say different things of the same weights")
 	r.check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "no --freeze-attn beside it, which never releases")
+	first, flag, other := c.Pretrain.Epochs, "pretrain-epochs", c.Finetune.Epochs
+	if first == 0 {
+		first, flag, other = c.Finetune.Epochs, "finetune-epochs", 0
+	}
+	r.check(c.Unfreeze == "" || first == 0 || first > c.Model.Layers, "unfreeze", c.Unfreeze,
+		fmt.Sprintf("--%s of at least %d, one more than --layers=%d, and not %d", flag, c.Model.Layers+1, c.Model.Layers, first))
+	r.check(first == 0 || other > 0 || c.FreezeAttnEpochs < first, "freeze-attn-epochs", c.FreezeAttnEpochs,
+		fmt.Sprintf("a number below --%s=%d, or nothing is ever released", flag, first))
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -115,6 +115,54 @@ func TestNoSizeOrCountIsTooLargeToComputeWith(t *testing.T) {
 	}
 }
 
+func TestAPlanTooShortForItsReleasesIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		layers, pretrain, finetune int
+		layered                    bool
+		freeze                     int
+		flag, takes                string // "": valid
+	}{
+		{layers: 2, pretrain: 3, layered: true},
+		{layers: 2, pretrain: 2, layered: true, flag: "unfreeze", takes: "--pretrain-epochs of at least 3"},
+		{layers: 2, pretrain: 2, finetune: 9, layered: true, flag: "unfreeze", takes: "--pretrain-epochs of at least 3"},
+		{layers: 5, finetune: 6, layered: true},
+		{layers: 5, finetune: 5, layered: true, flag: "unfreeze", takes: "--finetune-epochs of at least 6"},
+		{layers: 2, layered: true}, // trains nothing
+		{layers: 2, pretrain: 30, freeze: 29},
+		{layers: 2, pretrain: 30, freeze: 30, flag: "freeze-attn-epochs", takes: "a number below --pretrain-epochs=30"},
+		{layers: 2, pretrain: 30, finetune: 1, freeze: 40}, // tuning begins with everything released
+		{layers: 2, finetune: 30, freeze: 40, flag: "freeze-attn-epochs", takes: "a number below --finetune-epochs=30"},
+		{layers: 2, freeze: 40},
+	} {
+		cfg := defaultConfig()
+		cfg.Model.Layers, cfg.Pretrain.Epochs, cfg.Finetune.Epochs, cfg.FreezeAttnEpochs = c.layers, c.pretrain, c.finetune, c.freeze
+		if c.layered {
+			cfg.Unfreeze = unfreezeLayered
+		}
+		err := cfg.validate()
+		if c.flag == "" {
+			require.NoError(t, err, "%+v", c)
+			continue
+		}
+		var bad *flagError
+		require.True(t, errors.As(err, &bad), "%+v", c)
+		require.Equal(t, c.flag, bad.flag)
+		require.Contains(t, bad.takes, c.takes)
+	}
+}
+
+// What validate lets pass leaves no stage out: each has an epoch of its own.
+func TestAValidLayeredPlanHasAllItsStages(t *testing.T) {
+	for layers := 1; layers <= 12; layers++ {
+		for epochs := 1; epochs <= 40; epochs++ {
+			cfg := defaultConfig()
+			cfg.Model.Layers, cfg.Pretrain.Epochs, cfg.Unfreeze = layers, epochs, unfreezeLayered
+			plan := newPlan(epochs, []int{1}, cfg.freezePlan(epochs, true))
+			require.Equal(t, len(plan) == layers+1, cfg.validate() == nil, "%d layers, %d epochs", layers, epochs)
+		}
+	}
+}
+
 func TestAModelBeyondAnyMemoryIsRefusedByItsSizes(t *testing.T) {
 	c := defaultConfig()
 	c.Model = ModelConfig{Layers: 96, Heads: 96, Dim: 12288, Hidden: 4 * 12288, Context: 2048, Vocab: 50257}
