@@ -193,6 +193,7 @@ func (p *PhaseConfig) validate(epochs, prefix string, r *ranges) {
 	r.count(prefix+"restarts", p.Restarts, 0, maxCount, "")
 }
 
+// validateFreezing checks what rests, and that the epochs of the first phase reach as far as its releases.
 func (c *Config) validateFreezing(r *ranges) {
 	r.count("freeze-attn-epochs", c.FreezeAttnEpochs, 0, maxCount, " (0: off)")
 	r.check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
