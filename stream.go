@@ -8,7 +8,8 @@ import (
 
 // Streaming text out of tokens, whose pieces are bytes: a token may end inside a character, or inside what may become a
 // stop string. Such an end waits for its rest. What streams out is, put together, strings.ToValidUTF8(text before the
-// first stop string, "\uFFFD"): a run of invalid bytes is one U+FFFD, however the tokens cut it.
+// first stop string, "\uFFFD"): a run of invalid bytes is one U+FFFD, however the tokens cut it. First is the stop string
+// that is complete first, and of those complete at the same byte the longest.
 
 // textStream turns pieces into whole characters.
 type textStream struct {
@@ -28,21 +29,28 @@ func (s *textStream) begin(stops []string) {
 // is complete; the text has ended before it.
 func (s *textStream) add(piece string) (text []byte, stopped bool) {
 	s.waiting = append(s.waiting, piece...)
-	ready := len(s.waiting)
-	for _, stop := range s.stops {
-		if at := bytes.Index(s.waiting[:ready], []byte(stop)); at >= 0 {
-			ready, stopped = at, true
-		}
-	}
-	if stopped {
-		text = s.show(ready)
+	if at := s.firstStop(); at >= 0 {
+		text = s.show(at)
 		s.waiting = s.waiting[:0]
 		return text, true
 	}
+	ready := len(s.waiting)
 	for _, stop := range s.stops {
 		ready = min(ready, len(s.waiting)-startedStop(s.waiting, stop))
 	}
 	return s.show(wholeCharacters(s.waiting[:ready])), false
+}
+
+// firstStop is where the first stop string begins in what waits; -1: none is complete.
+func (s *textStream) firstStop() int {
+	start, end := -1, 0
+	for _, stop := range s.stops {
+		at := bytes.Index(s.waiting, []byte(stop))
+		if past := at + len(stop); at >= 0 && (start < 0 || past < end || past == end && at < start) {
+			start, end = at, past
+		}
+	}
+	return start
 }
 
 // end returns what still waits.

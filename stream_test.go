@@ -67,6 +67,9 @@ func TestTextEndsBeforeTheFirstStopString(t *testing.T) {
 		{[]string{"aab", "aac"}, []string{"aac"}, "aab", true},
 		{[]string{"aaa", "ab"}, []string{"aab"}, "aa", true},
 		{[]string{"x stop y end"}, []string{"end", "stop"}, "x ", true}, // the earliest, not the first in the list
+		{[]string{"abcd"}, []string{"abcd", "bc"}, "a", true},           // the one complete first, wherever it begins
+		{[]string{"ab", "c", "d"}, []string{"bc", "abcd"}, "a", true},
+		{[]string{"xabc"}, []string{"c", "abc", "bc"}, "x", true}, // complete at once: the longest
 		{[]string{"鲸鱼", "\xe7", "\x8c\xab"}, []string{"猫"}, "鲸鱼", true},
 		{[]string{"wait", " for", " it"}, []string{" it ends"}, "wait for it", false},
 	} {
@@ -76,19 +79,39 @@ func TestTextEndsBeforeTheFirstStopString(t *testing.T) {
 	}
 }
 
-// However the tokens cut a text, what streams out is the valid UTF-8 of the text before the first stop string.
+// beforeStop is the text before the first stop string, byte after byte by the definition.
+func beforeStop(text string, stops ...string) (before string, found bool) {
+	for end := range len(text) + 1 {
+		longest := ""
+		for _, stop := range stops {
+			if strings.HasSuffix(text[:end], stop) && len(stop) > len(longest) {
+				longest = stop
+			}
+		}
+		if longest != "" {
+			return text[:end-len(longest)], true
+		}
+	}
+	return text, false
+}
+
+// However the tokens cut a text, and in whatever order the stop strings are given, what streams out is the valid UTF-8 of
+// the text before the first of them.
 func FuzzStreamEqualsTheWholeText(f *testing.F) {
-	f.Add("鲸鱼 and \xe9\xb2 broken \xff\xfe bytes", "and", uint64(1))
-	f.Add("aaaaaaab", "aaab", uint64(2))
-	f.Add("\xe9\xb2\xb8", "\xb2", uint64(3)) // a stop string inside a character
-	f.Fuzz(func(t *testing.T, text, stop string, cuts uint64) {
-		if stop == "" {
+	f.Add("鲸鱼 and \xe9\xb2 broken \xff\xfe bytes", "and", "\xe9", uint64(1))
+	f.Add("aaaaaaab", "aaab", "ab", uint64(2))
+	f.Add("\xe9\xb2\xb8", "\xb2", "\xe9\xb2", uint64(3)) // a stop string inside a character
+	f.Add("abcd", "abcd", "bc", uint64(3))               // one inside the other
+	f.Fuzz(func(t *testing.T, text, one, two string, cuts uint64) {
+		if one == "" || two == "" {
 			return
 		}
-		got, stopped := streamed(t, cutText(text, cuts), stop)
-		before, _, found := strings.Cut(text, stop)
-		require.Equal(t, found, stopped)
-		require.Equal(t, strings.ToValidUTF8(before, "\uFFFD"), got)
+		for _, stops := range [][]string{{one}, {one, two}, {two, one}} {
+			got, stopped := streamed(t, cutText(text, cuts), stops...)
+			before, found := beforeStop(text, stops...)
+			require.Equal(t, found, stopped)
+			require.Equal(t, strings.ToValidUTF8(before, "\uFFFD"), got)
+		}
 		plain, _ := streamed(t, cutText(text, cuts))
 		require.Equal(t, strings.ToValidUTF8(text, "\uFFFD"), plain)
 	})
