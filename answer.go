@@ -56,7 +56,7 @@ func (g *generator) sample(ctx context.Context, a *answer, prompt []int, show fu
 		}
 	}
 	emit(g.stream.end())
-	a.text, a.slides = string(text), g.window.slides
+	a.text, a.seen, a.slides = string(text), len(g.window.tokens), g.window.slides
 	a.tokens = append([]answerToken(nil), g.tokens...)
 	return nil
 }

@@ -18,9 +18,12 @@ import (
 const lengthPenalty = 0.6 // α
 
 // beamScore is the score of a sum of log-probabilities over length tokens, the end counted.
-func beamScore(logProb float64, length int) float64 {
-	return logProb / math.Pow(float64(5+length)/6, lengthPenalty)
+func beamScore(logProb, length float64) float64 {
+	return logProb / math.Pow((5+length)/6, lengthPenalty)
 }
+
+// reach is the bound of the score of whatever continues a hypothesis.
+func (g *generator) reach(h hypothesis) float64 { return beamScore(h.logProb, float64(g.MaxTokens)+1) }
 
 // extension is a token that may follow a hypothesis.
 type extension struct {
@@ -46,12 +49,11 @@ func (g *generator) search(ctx context.Context, a *answer, prompt []int) error {
 		}
 		open = nil
 		for _, h := range next {
+			if h.reason == "" && ctx.Err() == nil {
+				open = append(open, h)
+				continue
+			}
 			if h.reason == "" {
-				a.slides = max(a.slides, h.window.slides)
-				if ctx.Err() == nil {
-					open = append(open, h)
-					continue
-				}
 				g.giveWindow(h.window)
 				h.reason, h.window = stopInterrupted, nil
 			}
@@ -59,7 +61,7 @@ func (g *generator) search(ctx context.Context, a *answer, prompt []int) error {
 		}
 		slices.SortStableFunc(a.beams, func(a, b hypothesis) int { return cmp.Compare(b.score, a.score) })
 		a.beams = a.beams[:min(len(a.beams), g.Beams)]
-		if len(open) > 0 && len(a.beams) > 0 && a.beams[0].score >= beamScore(open[0].logProb, g.MaxTokens+1) {
+		if len(open) > 0 && len(a.beams) > 0 && a.beams[0].score >= g.reach(open[0]) {
 			break
 		}
 	}
@@ -67,7 +69,7 @@ func (g *generator) search(ctx context.Context, a *answer, prompt []int) error {
 		g.giveWindow(h.window)
 	}
 	best := a.beams[0]
-	a.tokens, a.reason = best.tokens, best.reason
+	a.tokens, a.reason, a.seen, a.slides = best.tokens, best.reason, best.seen, best.slides
 	a.text, _ = g.textOf(best.tokens)
 	return nil
 }
@@ -131,7 +133,8 @@ func (g *generator) likeliestExtensions(open []hypothesis, logits []float32, n i
 
 // join adds a token to a hypothesis, or ends it. logits [V] are those after the hypothesis.
 func (g *generator) join(h hypothesis, e extension, logits []float32, length int) hypothesis {
-	h.logProb, h.score, h.from, h.window = e.logProb, beamScore(e.logProb, length), e.from, nil
+	h.seen, h.slides = len(h.window.tokens), h.window.slides
+	h.logProb, h.score, h.from, h.window = e.logProb, beamScore(e.logProb, float64(length)), e.from, nil
 	if g.tokenizer.isSpecial(e.token) {
 		h.reason = stopEnd
 		return h

@@ -103,6 +103,46 @@ func TestBeamSearchEqualsThePlainOne(t *testing.T) {
 	}
 }
 
+// What an answer tells of its context is what its own tokens did to it, not what other hypotheses went through.
+func TestAnAnswerTellsOfItsOwnContext(t *testing.T) {
+	m, words := generationModel(t, 8)
+	raiseSpecials(m, words)
+	prompt := randomTokens(m.ModelConfig, newRNG(21, checkStream), 8) // one token more, and the window slides
+	slides := map[int]bool{}
+	for _, width := range []int{1, 5} {
+		c := defaultGeneration()
+		c.Beams, c.MaxTokens = width, 12
+		for first := range 30 {
+			prompt[0] = first
+			a, err := newGenerator(m, words, c).answer(t.Context(), prompt, func([]byte) {})
+			require.NoError(t, err)
+			fed := idsOf(a.tokens)
+			if a.reason == stopMaxTokens {
+				fed = fed[:len(fed)-1] // nothing was chosen after the last
+			}
+			w := newWindow(m.ModelConfig)
+			w.set(prompt)
+			for _, token := range fed {
+				w.push(token)
+			}
+			require.Equal(t, w.slides, a.slides, "%d beams", width)
+			require.Equal(t, len(w.tokens), a.seen)
+			slides[a.slides] = true
+		}
+	}
+	require.Greater(t, len(slides), 1)
+}
+
+// No continuation scores more than the bound, however long answers may be.
+func TestReachBoundsEveryContinuation(t *testing.T) {
+	g := &generator{}
+	for _, g.MaxTokens = range []int{1, 256, math.MaxInt} {
+		h := hypothesis{logProb: -3}
+		require.GreaterOrEqual(t, g.reach(h), beamScore(h.logProb, float64(g.MaxTokens)))
+		require.Negative(t, g.reach(h))
+	}
+}
+
 // raiseSpecials makes ends likely enough to be met: their embeddings lean to the mean of the output.
 func raiseSpecials(m *LLM, words *tokenizer) {
 	for c := range m.Dim {

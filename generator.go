@@ -58,6 +58,7 @@ type answer struct {
 	text    string
 	tokens  []answerToken // without the token that ended it
 	reason  string
+	seen    int // tokens of the context that its last one, or its end, was chosen by
 	slides  int // how often the context was full and its older half was given up
 	seconds float64
 	beams   []hypothesis // of beam search, the best first
@@ -73,6 +74,8 @@ type hypothesis struct {
 	reason  string        // why it ended; "": open
 	logProb float64       // sum over its tokens and its end
 	score   float64
+	seen    int     // as of an answer
+	slides  int     // as of an answer
 	from    int     // which hypothesis of the step before it continues
 	window  *window // of an open one
 }

@@ -245,10 +245,10 @@ func (r *repl) beam(argument string) error {
 func (r *repl) stats(string) error {
 	fmt.Fprintf(r.out, "model: %d parameters, %d layers, vocabulary %d, kernel %s, %s\n", r.model.ParamCount(), r.model.Layers,
 		r.model.Vocab, kernelName(), counted(threads(), "thread"))
-	fmt.Fprintf(r.out, "conversation: %s, of which the model sees %d; context: %d of %s in use\n", counted(len(r.turns), "turn"),
-		len(r.turns)-r.first, len(r.window.tokens), counted(r.model.Context, "token"))
+	fmt.Fprintf(r.out, "conversation: %s, of which the model sees %d\n", counted(len(r.turns), "turn"), len(r.turns)-r.first)
 	if a := r.last; a != nil {
-		fmt.Fprintf(r.out, "last answer: %s, %.0f a second, ended by %s\n", counted(len(a.tokens), "token"), a.tokensPerSec(), a.reason)
+		fmt.Fprintf(r.out, "last answer: %s, %.0f a second, ended by %s, %d of %s of the context in use\n", counted(len(a.tokens), "token"),
+			a.tokensPerSec(), a.reason, a.seen, counted(r.model.Context, "token"))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -77,6 +78,16 @@ func TestPersonsTurnsAreOneConversation(t *testing.T) {
 	require.Contains(t, notes.String(), "(a new conversation)")
 	require.Equal(t, 6, strings.Count(out.String(), "> "))
 	require.Equal(t, 2, r.first)
+}
+
+func TestStatsTellOfTheLastAnswer(t *testing.T) {
+	for _, lines := range [][]string{{"one", "/stats"}, {"a cat sat on the mat", "/clear", "/beam 3", "one", "/stats"}} {
+		r, out, _, err := conversation(t, true, lines...)
+		require.NoError(t, err)
+		require.Equal(t, stopMaxTokens, r.last.reason)
+		require.Contains(t, out.String(), fmt.Sprintf("ended by max_tokens, %d of 24 tokens of the context in use",
+			len(promptTokens(r.tokenizer, "one"))+len(r.last.tokens)-1))
+	}
 }
 
 func TestMistypedCommandIsAHintAndNoExit(t *testing.T) {
