@@ -20,9 +20,6 @@ func (g *generator) answer(ctx context.Context, prompt []int, show func(text []b
 		err = g.sample(ctx, a, prompt, show)
 	}
 	a.seconds = time.Since(started).Seconds()
-	if a.reason == stopInterrupted {
-		a.cause = context.Cause(ctx)
-	}
 	return a, err
 }
 

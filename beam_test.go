@@ -259,6 +259,5 @@ func TestBeamsHeedStopStringsAndInterruption(t *testing.T) {
 	cut, err := g.answer(ctx, []int{1}, func([]byte) {})
 	require.NoError(t, err)
 	require.Equal(t, stopInterrupted, cut.reason)
-	require.ErrorIs(t, cut.cause, context.Canceled)
 	require.Len(t, cut.tokens, 1)
 }

@@ -20,6 +20,7 @@ type dialog struct {
 	*console
 	person bool // a terminal is at the other end, not a file or a pipe
 	left   bool // a signal came where a line was wanted
+	warned bool // of an input that cannot be read
 
 	input   *bufio.Reader
 	reading bool           // a goroutine is at work on the next line
@@ -39,33 +40,42 @@ func newDialog(c *console) *dialog {
 // line returns the next line. Its error is io.EOF at the end of input, and *interrupted on a signal. The end of input is
 // not for ever: a terminal's Ctrl-D ends one reply, not all; a file just ends again.
 func (d *dialog) line() (string, error) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	ctx, caught, release := catchSignals()
 	if !d.reading {
 		d.reading = true
 		go d.read()
 	}
+	var got typedLine
 	select {
-	case got := <-d.lines:
+	case got = <-d.lines:
 		d.reading = false
-		return got.text, got.err
-	case s := <-signals:
-		d.left = true
-		return "", interruptedBy(s)
+	case <-ctx.Done():
 	}
+	release()
+	if stopped := caught(); stopped != nil {
+		d.left = true
+		return "", stopped
+	}
+	return d.typed(got)
 }
 
-// read reads one line, which at the end of input may lack its newline.
+// read reads one line.
 func (d *dialog) read() {
 	text, err := d.input.ReadString('\n')
-	switch {
-	case err == io.EOF && text != "":
-		err = nil
-	case err != nil && err != io.EOF:
-		err = fmt.Errorf("standard input: %w", err)
-	}
 	d.lines <- typedLine{strings.TrimRight(text, "\r\n"), err}
+}
+
+// typed is what a line that was read means. At the end of input it may lack its newline, and an input that cannot be read,
+// as that of a program under nohup or a folder, has ended, with a warning.
+func (d *dialog) typed(got typedLine) (string, error) {
+	if got.err != nil && got.err != io.EOF && !d.warned {
+		d.warned = true
+		fmt.Fprintf(d.err, "gogpt: standard input: %v; it counts as ended\n", got.err)
+	}
+	if got.err != nil && got.text == "" {
+		return "", io.EOF
+	}
+	return got.text, nil
 }
 
 // exitSIGINT is the exit code of a run that Ctrl-C ends.
@@ -77,20 +87,21 @@ func interruptedBy(s os.Signal) *interrupted {
 	return &interrupted{s.String(), 128 + int(number)}
 }
 
-// interruptible returns a context that a signal cancels, its cause an *interrupted, until release is called.
-func (d *dialog) interruptible() (ctx context.Context, release func()) {
+// catchSignals returns a context that the first SIGINT or SIGTERM cancels, and the error that tells which it was, nil
+// without one. A second signal ends the program at once, as if nothing had been caught. After release no more is caught,
+// and caught tells of every signal before it.
+func catchSignals() (ctx context.Context, caught func() error, release func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
+	signals, settled := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	done := make(chan struct{})
 	go func() {
-		select {
-		case s := <-signals:
-			cancel(interruptedBy(s))
-		case <-done:
+		defer close(settled)
+		if got, ok := <-signals; ok {
+			signal.Stop(signals)
+			cancel(interruptedBy(got))
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); close(done) }
+	return ctx, func() error { return context.Cause(ctx) }, func() { signal.Stop(signals); close(signals); <-settled }
 }
 
 // maxTries is how often a question is asked before its default is taken.

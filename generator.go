@@ -62,7 +62,6 @@ type answer struct {
 	slides  int // how often the context was full and its older half was given up
 	seconds float64
 	beams   []hypothesis // of beam search, the best first
-	cause   error        // what interrupted it
 }
 
 // tokensPerSec counts the prompt's time too.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -47,6 +49,16 @@ func TestEndOfInputTakesEveryDefaultAndGoesOn(t *testing.T) {
 	inOrder(t, out, "saved models: "+finalPath+", "+pretrainedPath, "[load]", "[final]", "loaded: "+finalPath, testPrompt)
 	require.NotContains(t, out, "pretrain: ")
 	require.NotContains(t, out, "save the model")
+}
+
+func TestInputThatCannotBeReadTakesEveryDefaultAndSaves(t *testing.T) {
+	t.Chdir(t.TempDir())
+	args := tiny(append(smallData(t), "--no-interactive=false", "--finetune-epochs=1")...)
+	code, out, notes := gogptReading(t, iotest.ErrReader(syscall.EBADF), args...)
+	require.Equal(t, exitOK, code, notes)
+	require.Contains(t, out, "saved: "+pretrainedPath)
+	require.Contains(t, out, "saved: "+finalPath)
+	require.Equal(t, 1, strings.Count(notes, "standard input: bad file descriptor"), notes)
 }
 
 func TestSavedModelsAreLoadedOrTrainedOn(t *testing.T) {

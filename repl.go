@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -106,19 +108,25 @@ func (r *repl) obey(line string) error {
 // note tells something beside the answers.
 func (r *repl) note(text string) { fmt.Fprintf(r.err, "(%s)\n", text) }
 
-// answerOnce answers one question.
+// answerOnce answers one question. A signal meanwhile is an error.
 func (r *repl) answerOnce(question string) error {
-	err := r.reply(question)
-	if err == nil && r.last.reason == stopInterrupted {
-		return r.last.cause
-	}
-	return err
+	ctx, caught, release := catchSignals()
+	err := r.print(ctx, question)
+	release()
+	return cmp.Or(err, caught())
 }
 
 // reply answers a question. A person's Ctrl-C stops the answer; other signals end the conversation too.
 func (r *repl) reply(question string) error {
-	ctx, release := r.interruptible()
-	defer release()
+	err := r.answerOnce(question)
+	if stopped, ok := errors.AsType[*interrupted](err); ok && r.person && stopped.code == exitSIGINT {
+		return nil
+	}
+	return err
+}
+
+// print shows the answer to a question.
+func (r *repl) print(ctx context.Context, question string) error {
 	var notes []string
 	show := r.show
 	if r.asJSON {
@@ -141,9 +149,6 @@ func (r *repl) reply(question string) error {
 	}
 	for _, text := range notes {
 		r.note(text)
-	}
-	if stopped, ok := errors.AsType[*interrupted](a.cause); ok && (!r.person || stopped.code != exitSIGINT) {
-		return stopped
 	}
 	return err
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,9 +28,8 @@ func (s *script) Read(p []byte) (int, error) {
 	}
 	line := s.lines[0]
 	if line == interruptSign {
-		if syscall.Kill(os.Getpid(), syscall.SIGINT) == nil {
-			<-s.t.Context().Done()
-		}
+		pressCtrlC()
+		<-s.t.Context().Done()
 		return 0, io.EOF
 	}
 	s.lines = s.lines[1:]
@@ -167,7 +166,7 @@ type pressing struct {
 
 func (p *pressing) Write(b []byte) (int, error) {
 	if n := p.Len(); n < p.after && n+len(b) >= p.after {
-		syscall.Kill(os.Getpid(), syscall.SIGINT)
+		pressCtrlC()
 	}
 	return p.Buffer.Write(b)
 }
@@ -194,6 +193,42 @@ func TestCtrlCStopsTheAnswerAndTheConversationGoesOn(t *testing.T) {
 			require.ErrorContains(t, err, "interrupted", "nobody is there to go on")
 		}
 	}
+}
+
+// A signal that comes with the last token of an answer does not stop it any more, but still ends a pipe's conversation.
+func TestCtrlCOnTheLastTokenIsNotLost(t *testing.T) {
+	m, words := generationModel(t, 24)
+	for _, beams := range []int{1, 3} {
+		c := shortAnswers(1)
+		c.Beams = beams
+		lines := slices.Repeat([]string{"hi"}, 50)
+		out := &pressing{after: 1}
+		r := newREPL(newDialog(&console{&script{t, lines}, out, io.Discard}), newChat(m, words, c), false)
+		stopped := new(interrupted)
+		require.ErrorAs(t, r.run(), &stopped)
+		require.Equal(t, exitSIGINT, stopped.code)
+		require.Equal(t, stopMaxTokens, r.last.reason)
+		require.Len(t, r.turns, 1)
+
+		r.out = &pressing{after: 1}
+		require.ErrorAs(t, r.answerOnce("hi"), &stopped)
+		r.out, r.person = &pressing{after: 1}, true
+		require.NoError(t, r.reply("hi"), "a person goes on")
+	}
+}
+
+func TestFolderAsInputIsTheEndOfInput(t *testing.T) {
+	m, words := generationModel(t, 24)
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	require.NoError(t, saveModel(path, m, words))
+	folder, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	defer folder.Close()
+	code, out, notes := gogptReading(t, folder, "chat", "--model="+path)
+	require.Equal(t, exitOK, code)
+	require.Empty(t, out)
+	require.Equal(t, 1, strings.Count(notes, "\n"), notes)
+	require.Contains(t, notes, "is a directory")
 }
 
 // No line makes the conversation fail or end, but /exit.

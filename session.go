@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 )
 
 // A training session: data, tokenizer, model, the phases one after another, and what is saved of them.
@@ -264,21 +261,4 @@ func (s *session) saveTo(c *console, path string) error {
 	}
 	fmt.Fprintf(c.out, "saved: %s\n", path)
 	return nil
-}
-
-// catchSignals returns a context that the first SIGINT or SIGTERM cancels, and the error that tells which it was. A second
-// signal ends the program at once, as if nothing had been caught.
-func catchSignals() (ctx context.Context, caught func() error, release func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		got, ok := <-signals
-		if !ok {
-			return
-		}
-		signal.Stop(signals)
-		cancel(interruptedBy(got))
-	}()
-	return ctx, func() error { return context.Cause(ctx) }, func() { signal.Stop(signals); close(signals) }
 }
