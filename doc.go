@@ -118,7 +118,8 @@
 //	  logs.go            the files that observe a run
 //	  session.go         a run from data to saved model
 //	  chat.go            a conversation by the template
-//	  repl.go            its commands
+//	  replies.go         its answers on a terminal, in a pipe, as JSON
+//	  repl.go            its lines and commands
 //	  chatcommand.go     chat
 //	  interactive.go     training with someone to ask
 //	  traincommand.go    train

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,20 +8,10 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
-// The conversation on a terminal or through a pipe. A line is a question, or a command when it begins with a slash. At a
-// terminal the turns form one conversation; the lines of a pipe are questions of their own, with one line of answer each.
-
-// repl is a conversation with a person or a pipe.
-type repl struct {
-	*dialog
-	*chat
-	asJSON bool
-}
-
-func newREPL(d *dialog, c *chat, asJSON bool) *repl { return &repl{dialog: d, chat: c, asJSON: asJSON} }
+// The lines of a conversation. A line is a question, or a command when it begins with a slash. At a terminal the turns
+// form one conversation; the lines of a pipe are questions of their own, with one line of answer each.
 
 // errLeave ends the conversation.
 var errLeave = errors.New("leave")
@@ -50,16 +37,17 @@ func replCommands() []replCommand {
 
 // run reads and answers until the end of input, /exit or a signal outside an answer.
 func (r *repl) run() error {
+	r.oneLine = !r.person
 	if r.person {
 		fmt.Fprintln(r.err, "Ask something. /help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.")
 	}
 	for {
 		if r.person {
-			fmt.Fprint(r.out, "> ")
+			fmt.Fprint(r.aside(), "> ")
 		}
 		line, err := r.line()
 		if err != nil && r.person {
-			fmt.Fprintln(r.out)
+			fmt.Fprintln(r.aside())
 		}
 		if err == nil {
 			err = r.obey(line)
@@ -73,21 +61,22 @@ func (r *repl) run() error {
 	}
 }
 
-// obey carries out one line. A command's failure is told, not returned.
+// obey carries out one line.
 func (r *repl) obey(line string) error {
 	line = strings.TrimSpace(line)
-	if line == "" {
-		if !r.person && !r.asJSON {
-			fmt.Fprintln(r.out)
-		}
-		return nil
+	switch {
+	case line == "":
+		return r.blank()
+	case strings.HasPrefix(line, "/"):
+		return r.command(line)
+	case !r.person:
+		r.forget()
 	}
-	if !strings.HasPrefix(line, "/") {
-		if !r.person {
-			r.forget()
-		}
-		return r.reply(line)
-	}
+	return r.reply(line)
+}
+
+// command carries out a command. Its failure is told, not returned.
+func (r *repl) command(line string) error {
 	name, argument, _ := strings.Cut(line, " ")
 	var names []string
 	for _, cmd := range replCommands() {
@@ -102,79 +91,14 @@ func (r *repl) obey(line string) error {
 		names = append(names, cmd.name)
 	}
 	r.note(fmt.Sprintf("unknown command %q%s; /help lists them", name, didYouMean(name, names, "")))
-	return nil
-}
-
-// note tells something beside the answers.
-func (r *repl) note(text string) { fmt.Fprintf(r.err, "(%s)\n", text) }
-
-// answerOnce answers one question. A signal meanwhile is an error.
-func (r *repl) answerOnce(question string) error {
-	ctx, caught, release := catchSignals()
-	err := r.print(ctx, question)
-	release()
-	return cmp.Or(err, caught())
-}
-
-// reply answers a question. A person's Ctrl-C stops the answer; other signals end the conversation too.
-func (r *repl) reply(question string) error {
-	err := r.answerOnce(question)
-	if stopped, ok := errors.AsType[*interrupted](err); ok && r.person && stopped.code == exitSIGINT {
-		return nil
-	}
-	return err
-}
-
-// print shows the answer to a question.
-func (r *repl) print(ctx context.Context, question string) error {
-	var notes []string
-	show := r.show
-	if r.asJSON {
-		show = func([]byte) {}
-	}
-	a, err := r.ask(ctx, question, show, func(text string) { notes = append(notes, text) })
-	if err != nil {
-		return err
-	}
-	if r.asJSON {
-		err = printJSON(r.out, r.result(a))
-	} else {
-		_, err = fmt.Fprintln(r.out)
-	}
-	switch a.reason {
-	case stopInterrupted:
-		notes = append(notes, "stopped")
-	case stopMaxTokens:
-		notes = append(notes, fmt.Sprintf("cut at max-tokens=%d", r.MaxTokens))
-	}
-	for _, text := range notes {
-		r.note(text)
-	}
-	return err
-}
-
-// show writes a part of an answer. What would steer a terminal, as the bytes of an untrained model do, is not sent to
-// one; where lines come from a pipe, line breaks inside an answer become spaces.
-func (r *repl) show(text []byte) {
-	terminal := isTerminal(r.out)
-	r.out.Write(bytes.Map(func(c rune) rune {
-		switch {
-		case c == '\n' && r.person, c == '\t':
-			return c
-		case c == '\n':
-			return ' '
-		case terminal && unicode.IsControl(c):
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text))
+	return r.blank()
 }
 
 func (r *repl) help(string) error {
 	for _, cmd := range replCommands() {
-		fmt.Fprintf(r.out, "  %-18s %s\n", strings.TrimSpace(cmd.name+" "+cmd.argument), cmd.purpose)
+		fmt.Fprintf(r.aside(), "  %-18s %s\n", strings.TrimSpace(cmd.name+" "+cmd.argument), cmd.purpose)
 	}
-	fmt.Fprintln(r.out, "Anything else is a question. Lines are edited as the terminal does it; rlwrap gogpt chat … adds a history.")
+	fmt.Fprintln(r.aside(), "Anything else is a question. Lines are edited as the terminal does it; rlwrap gogpt chat … adds a history.")
 	return nil
 }
 
@@ -202,10 +126,19 @@ func (r *repl) save(path string) error {
 	return nil
 }
 
+// saveTurns leaves out turns with a blank answer, which no training takes.
 func (r *repl) saveTurns(path string) error {
-	pairs := []pair{}
+	var pairs []pair
 	for _, t := range r.turns {
-		pairs = append(pairs, t.pair)
+		if strings.TrimSpace(t.Assistant) != "" {
+			pairs = append(pairs, t.pair)
+		}
+	}
+	if len(pairs) == 0 {
+		return errors.New("there is no answer to save yet")
+	}
+	if blank := len(r.turns) - len(pairs); blank > 0 {
+		r.note(counted(blank, "blank answer") + " left out")
 	}
 	return saveFile(path, func(w io.Writer) error { return printJSON(w, pairs) })
 }
@@ -217,7 +150,7 @@ func (r *repl) set(argument string) error {
 	fs := flag.NewFlagSet("/set", flag.ContinueOnError)
 	generationFlags(fs, &next)
 	if argument == "" {
-		fs.VisitAll(func(f *flag.Flag) { fmt.Fprintf(r.out, "  %s=%s\n", f.Name, f.Value) })
+		fs.VisitAll(func(f *flag.Flag) { fmt.Fprintf(r.aside(), "  %s=%s\n", f.Name, f.Value) })
 		return nil
 	}
 	name, value, ok := strings.Cut(argument, "=")
@@ -248,11 +181,12 @@ func (r *repl) beam(argument string) error {
 }
 
 func (r *repl) stats(string) error {
-	fmt.Fprintf(r.out, "model: %d parameters, %d layers, vocabulary %d, kernel %s, %s\n", r.model.ParamCount(), r.model.Layers,
+	out := r.aside()
+	fmt.Fprintf(out, "model: %d parameters, %d layers, vocabulary %d, kernel %s, %s\n", r.model.ParamCount(), r.model.Layers,
 		r.model.Vocab, kernelName(), counted(threads(), "thread"))
-	fmt.Fprintf(r.out, "conversation: %s, of which the model sees %d\n", counted(len(r.turns), "turn"), len(r.turns)-r.first)
+	fmt.Fprintf(out, "conversation: %s, of which the model sees %d\n", counted(len(r.turns), "turn"), len(r.turns)-r.first)
 	if a := r.last; a != nil {
-		fmt.Fprintf(r.out, "last answer: %s, %.0f a second, ended by %s, %d of %s of the context in use\n", counted(len(a.tokens), "token"),
+		fmt.Fprintf(out, "last answer: %s, %.0f a second, ended by %s, %d of %s of the context in use\n", counted(len(a.tokens), "token"),
 			a.tokensPerSec(), a.reason, a.seen, counted(r.model.Context, "token"))
 	}
 	return nil
@@ -263,18 +197,19 @@ func (r *repl) why(string) error {
 	if r.last == nil {
 		return errors.New("there is no answer yet")
 	}
+	out := r.aside()
 	for _, t := range r.last.tokens {
-		fmt.Fprintf(r.out, "  %6.2f %%  %-14s", 100*math.Exp(t.logProb), strconv.Quote(r.tokenizer.piece(t.token)))
+		fmt.Fprintf(out, "  %6.2f %%  %-14s", 100*math.Exp(t.logProb), strconv.Quote(r.tokenizer.piece(t.token)))
 		for _, other := range t.top {
 			if other.token >= 0 && other.token != t.token {
-				fmt.Fprintf(r.out, "  %s %.2f %%", strconv.Quote(r.tokenizer.piece(other.token)), 100*math.Exp(other.logProb))
+				fmt.Fprintf(out, "  %s %.2f %%", strconv.Quote(r.tokenizer.piece(other.token)), 100*math.Exp(other.logProb))
 			}
 		}
-		fmt.Fprintln(r.out)
+		fmt.Fprintln(out)
 	}
 	for _, b := range r.result(r.last).Beams {
-		fmt.Fprintf(r.out, "  beam: score %.3f, log-probability %.3f  %q\n", float64(b.Score), float64(b.LogProb), b.Text)
+		fmt.Fprintf(out, "  beam: score %.3f, log-probability %.3f  %q\n", float64(b.Score), float64(b.LogProb), b.Text)
 	}
-	fmt.Fprintf(r.out, "  ended by %s\n", r.last.reason)
+	fmt.Fprintf(out, "  ended by %s\n", r.last.reason)
 	return nil
 }

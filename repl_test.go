@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -36,15 +37,18 @@ func (s *script) Read(p []byte) (int, error) {
 	return copy(p, line+"\n"), nil
 }
 
-// conversation carries out the lines of a script with an untrained model of a context of 24.
-func conversation(t *testing.T, person bool, lines ...string) (r *repl, out, notes *bytes.Buffer, err error) {
+// untrainedREPL is a conversation with an untrained model of a context of 24 about the lines of a script.
+func untrainedREPL(t *testing.T, person, asJSON bool, lines ...string) (r *repl, out, notes *bytes.Buffer) {
 	m, words := generationModel(t, 24)
-	c := defaultGeneration()
-	c.MaxTokens = 6
 	out, notes = &bytes.Buffer{}, &bytes.Buffer{}
 	d := newDialog(&console{&script{t, lines}, out, notes})
 	d.person = person
-	r = newREPL(d, newChat(m, words, c), false)
+	return newREPL(d, newChat(m, words, shortAnswers(6)), asJSON), out, notes
+}
+
+// conversation carries out the lines of a script.
+func conversation(t *testing.T, person bool, lines ...string) (r *repl, out, notes *bytes.Buffer, err error) {
+	r, out, notes = untrainedREPL(t, person, false, lines...)
 	return r, out, notes, r.run()
 }
 
@@ -59,14 +63,77 @@ func TestPipeGetsOneAnswerALine(t *testing.T) {
 	require.Len(t, r.turns, 4)
 }
 
-func TestAnswerWithLineBreaksStaysOneLineOfAPipe(t *testing.T) {
-	r, out, _, err := conversation(t, false)
+// Lines that ask nothing, blank ones and mistyped commands, get an empty answer: answer n belongs to line n.
+func TestPipeGetsALineForEveryLineThatIsNoCommand(t *testing.T) {
+	lines := []string{"one", "", "/nope", "one", "  "}
+	_, out, notes, err := conversation(t, false, lines...)
 	require.NoError(t, err)
-	r.show([]byte("a\nb"))
-	require.Equal(t, "a b", out.String())
-	r.person = true
-	r.show([]byte("a\nb"))
-	require.Equal(t, "a ba\nb", out.String())
+	answers := strings.Split(out.String(), "\n")
+	require.Len(t, answers, len(lines)+1)
+	require.NotEmpty(t, answers[0])
+	require.Equal(t, []string{answers[0], "", "", answers[0], "", ""}, answers)
+	require.Contains(t, notes.String(), `unknown command "/nope"`)
+
+	r, out, notes := untrainedREPL(t, false, true, lines...)
+	require.NoError(t, r.run())
+	results := strings.SplitAfter(strings.TrimSuffix(out.String(), "\n"), "\n")
+	require.Len(t, results, len(lines))
+	require.JSONEq(t, `{"text":"","tokens":[],"logprobs":[],"stop_reason":"","tokens_per_sec":0}`, results[1])
+	require.Equal(t, []string{results[1], results[1]}, []string{results[2], results[4] + "\n"})
+	require.Contains(t, notes.String(), `unknown command "/nope"`)
+
+	_, out, _, err = conversation(t, true, "", "/nope")
+	require.NoError(t, err)
+	require.Equal(t, "> > > \n", out.String(), "a person sees the hint")
+}
+
+// breakingREPL is a conversation whose answers are line breaks of both kinds.
+func breakingREPL(t *testing.T, person bool, lines ...string) (*repl, *bytes.Buffer) {
+	r, out, _ := untrainedREPL(t, person, false, lines...)
+	for c := range r.model.Dim {
+		r.model.lnF.bias.W[c] = 0.6
+		for _, b := range "\n\r" {
+			r.model.embed.wte.W[int(r.tokenizer.byteIDs[b])*r.model.Dim+c]++
+		}
+	}
+	next := r.generationConfig
+	next.Frequency = 3
+	r.configure(next)
+	return r, out
+}
+
+func TestLineBreaksAreKeptForOnePromptAndFlattenedInAPipe(t *testing.T) {
+	r, prompted := breakingREPL(t, false)
+	require.NoError(t, r.answerOnce("one"))
+	require.Contains(t, prompted.String(), "\n\r")
+	r, typed := breakingREPL(t, true)
+	require.NoError(t, r.answerOnce("one"))
+	require.Equal(t, prompted.String(), typed.String(), "whatever standard input is")
+
+	r, piped := breakingREPL(t, false, "one")
+	require.NoError(t, r.run())
+	text := strings.TrimSuffix(prompted.String(), "\n")
+	require.Equal(t, strings.NewReplacer("\n", " ", "\r", " ").Replace(text)+"\n", piped.String())
+}
+
+func TestJSONStandsAloneOnStandardOutput(t *testing.T) {
+	for _, person := range []bool{true, false} {
+		r, out, notes := untrainedREPL(t, person, true, "one", "/help", "/set", "/beam 3", "two", "/stats", "/why", "/clear", "")
+		require.NoError(t, r.run())
+		values := 0
+		for dec := json.NewDecoder(out); dec.More(); values++ {
+			require.NoError(t, dec.Decode(new(answerResult)))
+		}
+		if person {
+			require.Equal(t, 2, values)
+			require.Contains(t, notes.String(), "> ")
+		} else {
+			require.Equal(t, 3, values)
+		}
+		for _, told := range []string{"/help ", "top-k=0", "last answer: ", "ended by "} {
+			require.Contains(t, notes.String(), told)
+		}
+	}
 }
 
 func TestPersonsTurnsAreOneConversation(t *testing.T) {
@@ -91,7 +158,7 @@ func TestStatsTellOfTheLastAnswer(t *testing.T) {
 
 func TestMistypedCommandIsAHintAndNoExit(t *testing.T) {
 	_, out, notes, err := conversation(t, true, "/hlep", "/nonsense", "/set", "/set heat=1", "/set temperature", "/set top-k=many",
-		"/set top-p=0", "/beam", "/beam 0", "/save", "/save "+t.TempDir()+"/no/such/file", "/why", "one")
+		"/set top-p=0", "/beam", "/beam 0", "/save", "/why", "one", "/save "+t.TempDir()+"/no/such/file")
 	require.NoError(t, err)
 	for _, hint := range []string{`"/hlep", did you mean /help?`, `"/nonsense"; /help`, `no setting "heat"`, "NAME=VALUE",
 		"top-k=many: takes a whole number", "top-p=0: takes", "/beam 3", "beam=0: takes", "/save FILE", "no such file", "no answer yet"} {
@@ -140,6 +207,23 @@ func TestConversationIsSavedAsTrainingPairs(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(saved), `{"user":"one","assistant":`)
 	require.Len(t, r.turns, 2)
+}
+
+func TestWhatIsSavedIsWhatTrainingReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "talk.json")
+	r, _, notes, err := conversation(t, true, "/save "+path)
+	require.NoError(t, err)
+	require.Contains(t, notes.String(), "no answer to save yet")
+	require.NoFileExists(t, path)
+
+	for _, answer := range []string{"", "It is.", " \n", "二\u2028\x00"} {
+		r.turns = append(r.turns, turn{pair: pair{"Is it\xff?", answer}})
+	}
+	require.NoError(t, r.command("/save "+path))
+	require.Contains(t, notes.String(), "(2 blank answers left out)")
+	saved, err := loadCorpusPath(path)
+	require.NoError(t, err)
+	require.Equal(t, []pair{{"Is it\uFFFD?", "It is."}, {"Is it\uFFFD?", "二\u2028\x00"}}, saved.Pairs)
 }
 
 func TestExitAndTheEndOfInputLeave(t *testing.T) {
