@@ -191,5 +191,8 @@ func (p *pipeline) rescue(failed error) error {
 	if stopped, ok := errors.AsType[*interrupted](failed); !ok || stopped.code != exitSIGINT || p.left || !p.person {
 		return failed
 	}
-	return errors.Join(failed, p.offerSave("the model as it is", p.file(finalModel), "n"))
+	if err := p.offerSave("the model as it is", p.file(p.stage()), "n"); err != nil {
+		return err
+	}
+	return failed
 }

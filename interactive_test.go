@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -159,20 +161,45 @@ func TestDamagedModelIsNamed(t *testing.T) {
 	require.Equal(t, exitOK, code, notes)
 }
 
+// A person who stops the training is asked once whether to keep the model, under the name of the phase that it is in.
 func TestInterruptedTrainingCanBeSavedByAPerson(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for reply, saved := range map[string]bool{"": false, "m.safetensors": true} {
-		args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0")...)
+	for _, c := range []struct{ reply, tuning, saved string }{
+		{"", "0", ""}, {"m.safetensors", "0", "m.safetensors"}, {"y", "0", finalPath}, {"y", "1", pretrainedPath}, {interruptSign, "1", ""},
+	} {
+		t.Chdir(t.TempDir())
+		args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)...)
 		out := &pressing{after: 4000}
-		c := &console{&script{t, []string{reply}}, out, &bytes.Buffer{}}
-		cfg, flags, values, err := parseTrain(c, args)
+		console := &console{&script{t, []string{c.reply}}, out, &bytes.Buffer{}}
+		cfg, flags, values, err := parseTrain(console, args)
 		require.NoError(t, err)
-		p := &pipeline{newDialog(c), &session{cfg: cfg, flags: flags, values: values}}
+		p := &pipeline{newDialog(console), &session{cfg: cfg, flags: flags, values: values}}
 		p.person = true
+		err = p.walk()
 		stopped := new(interrupted)
-		require.ErrorAs(t, p.walk(), &stopped)
-		require.Equal(t, 130, stopped.code)
-		require.Contains(t, out.String(), "save the model as it is?")
-		require.Equal(t, saved, strings.Contains(out.String(), "saved: m.safetensors"))
+		require.ErrorAs(t, err, &stopped)
+		require.Equal(t, exitSIGINT, stopped.code)
+		require.Equal(t, "interrupted by interrupt", err.Error(), "one line, however often")
+		require.Equal(t, 1, strings.Count(out.String(), "save the model as it is?"))
+		if c.saved == "" {
+			require.NotContains(t, out.String(), "saved: ")
+		} else {
+			require.Contains(t, out.String(), "saved: "+c.saved)
+		}
+	}
+}
+
+func TestARunThatEndsBeforeItsTrainingHasALogThatEnds(t *testing.T) {
+	for reason, failed := range map[string]error{endInterrupted: interruptedBy(os.Interrupt), endFailed: errors.New("no answer")} {
+		log := filepath.Join(t.TempDir(), "run.jsonl")
+		var out bytes.Buffer
+		c := &console{forbiddenInput{t}, &out, &out}
+		cfg, flags, values, err := parseTrain(c, tiny(append(smallData(t), "--log-json="+log)...))
+		require.NoError(t, err)
+		s := &session{cfg: cfg, flags: flags, values: values, started: func() error { return failed }}
+		require.EqualError(t, s.run(c), failed.Error())
+		events, err := os.ReadFile(log)
+		require.NoError(t, err)
+		require.Equal(t, 2, strings.Count(string(events), "\n"), "the run and its end")
+		require.Contains(t, string(events), `{"event":"end","reason":"`+reason+`"`)
 	}
 }

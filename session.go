@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -84,7 +85,7 @@ func (s *session) run(c *console) error {
 	}
 	if s.started != nil {
 		if err := s.started(); err != nil {
-			return err
+			return errors.Join(err, s.monitor.end(endOf(err)))
 		}
 	}
 	return s.train(c)
@@ -198,12 +199,12 @@ func (s *session) train(c *console) error {
 	ctx, caught, release := catchSignals()
 	defer release()
 	t := newTrainer(s.cfg, s.model, s.monitor)
-	end := endRecord{Reason: endCompleted}
+	reason := endCompleted
 	var failed error
 	for i, p := range s.phases {
 		s.unfinished = i+1 < len(s.phases)
-		end.Reason, failed = t.run(ctx, p)
-		if failed != nil || end.Reason == endInterrupted {
+		reason, failed = t.run(ctx, p)
+		if failed != nil || reason == endInterrupted {
 			break
 		}
 		if p.name == "pretrain" && s.flags.checkpointDir != "" {
@@ -216,20 +217,13 @@ func (s *session) train(c *console) error {
 			break
 		}
 	}
-	saved := s.saveAll(c)
-	var diverged *divergence
-	var left *interrupted
-	switch {
-	case failed == nil && end.Reason == endInterrupted:
+	if failed == nil && reason == endInterrupted {
 		failed = caught()
-	case errors.As(failed, &left):
-		end.Reason = endInterrupted
-	case errors.As(failed, &diverged):
-		end.Reason, end.Error = endDiverged, failed.Error()
-	case failed != nil:
-		end.Reason, end.Error = endFailed, failed.Error()
-	case saved != nil:
-		end.Reason, end.Error = endFailed, saved.Error()
+	}
+	saved := s.saveAll(c)
+	end := endRecord{Reason: reason}
+	if err := cmp.Or(failed, saved); err != nil {
+		end = endOf(err)
 	}
 	if len(s.heldout) > 0 {
 		loss := t.eval.loss(s.heldout)
@@ -239,6 +233,19 @@ func (s *session) train(c *console) error {
 	return errors.Join(failed, saved, s.monitor.end(end))
 }
 
+// endOf is the record of a run that failed.
+func endOf(failed error) endRecord {
+	var diverged *divergence
+	var left *interrupted
+	switch {
+	case errors.As(failed, &left):
+		return endRecord{Reason: endInterrupted}
+	case errors.As(failed, &diverged):
+		return endRecord{Reason: endDiverged, Error: failed.Error()}
+	}
+	return endRecord{Reason: endFailed, Error: failed.Error()}
+}
+
 // saveAll writes the model wherever saving was asked for.
 func (s *session) saveAll(c *console) error {
 	var err error
@@ -246,13 +253,17 @@ func (s *session) saveAll(c *console) error {
 		err = s.saveTo(c, s.flags.save)
 	}
 	if s.flags.checkpointDir != "" {
-		name := finalModel
-		if s.unfinished {
-			name = pretrainedModel
-		}
-		err = errors.Join(err, s.saveTo(c, filepath.Join(s.flags.checkpointDir, name)))
+		err = errors.Join(err, s.saveTo(c, filepath.Join(s.flags.checkpointDir, s.stage())))
 	}
 	return err
+}
+
+// stage names the file of what has been trained so far.
+func (s *session) stage() string {
+	if s.unfinished {
+		return pretrainedModel
+	}
+	return finalModel
 }
 
 func (s *session) saveTo(c *console, path string) error {
