@@ -29,16 +29,14 @@ func newChat(m *LLM, t *tokenizer, c generationConfig) *chat {
 	return &chat{generator: newGenerator(m, t, c)}
 }
 
-// speaks tells whether the vocabulary has the tokens of the template. Without them the model continues each text by itself.
-func (c *chat) speaks() bool { return c.tokenizer.user >= 0 && c.tokenizer.assistant >= 0 }
-
 // answerRoom is the share of the context that is kept free for an answer.
 const answerRoom = 0.25
 
 // prompt returns the tokens before the answer to a question. Where the conversation, the question and the room for an
-// answer do not fit the context, it lets the oldest turns go and returns how many.
+// answer do not fit the context, it lets the oldest turns go and returns how many. A model without the tokens of the
+// template continues each text by itself.
 func (c *chat) prompt(question string) (tokens []int, dropped int) {
-	if !c.speaks() {
+	if !c.tokenizer.speaks() {
 		return c.tokenizer.encode(question), 0
 	}
 	asked := promptTokens(c.tokenizer, question)
@@ -76,7 +74,7 @@ func (c *chat) ask(ctx context.Context, question string, show func([]byte), note
 	}
 	c.last = a
 	t := turn{pair: pair{question, a.text}}
-	if c.speaks() {
+	if c.tokenizer.speaks() {
 		t.tokens = promptTokens(c.tokenizer, question)
 		for _, x := range a.tokens {
 			t.tokens = append(t.tokens, x.token)

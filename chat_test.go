@@ -98,10 +98,14 @@ func TestOverlongQuestionsAndAnswersAreAnsweredAndToldOf(t *testing.T) {
 
 func TestModelWithoutSpeakersContinuesText(t *testing.T) {
 	m, words := generationModel(t, 24)
-	words.user, words.assistant = -1, -1
-	c := newChat(m, words, shortAnswers(4))
-	noted(t, c, "one", "one")
-	require.Equal(t, c.turns[0].Assistant, c.turns[1].Assistant)
+	user := words.user
+	for _, lacks := range []*int{&words.user, &words.endOfText} {
+		words.user = user
+		*lacks = -1
+		c := newChat(m, words, shortAnswers(4))
+		noted(t, c, "one", "one")
+		require.Equal(t, c.turns[0].Assistant, c.turns[1].Assistant)
+	}
 }
 
 // learnedPairs are what learnedModel knows.

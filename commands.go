@@ -46,6 +46,9 @@ func evalCommand(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkSpecials(t, text); err != nil {
+		return fmt.Errorf("%s: %w", *model, err)
+	}
 	r, err := evaluate(m, t, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", *data, err)
@@ -142,8 +145,8 @@ func chooseTokenizer(model, vocab, merges string) (*tokenizer, error) {
 
 // maskedPair tokenizes a JSON pair by the conversation's template.
 func maskedPair(t *tokenizer, text string) (tokenizeResult, error) {
-	if t.user < 0 || t.assistant < 0 {
-		return tokenizeResult{}, usagef("--mask: this vocabulary has no tokens for the two speakers")
+	if !t.speaks() {
+		return tokenizeResult{}, usagef("--mask: this vocabulary has no tokens for a conversation")
 	}
 	p, err := parsePairText(text)
 	if err != nil {

@@ -42,6 +42,50 @@ func TestEvalMeasuresASavedModel(t *testing.T) {
 	require.Contains(t, out, "of 1\n")
 }
 
+// plainModel saves an untrained model whose vocabulary has only the given special tokens.
+func plainModel(t *testing.T, specials ...string) string {
+	vocab, err := byteVocab(minVocabSize)
+	require.NoError(t, err)
+	tok, err := newTokenizer(kindBPE, append(vocab, specials...), nil)
+	require.NoError(t, err)
+	c := ModelConfig{Layers: 1, Heads: 2, Dim: 8, Hidden: 12, Context: 32, Vocab: tok.size()}
+	path := filepath.Join(t.TempDir(), "plain.safetensors")
+	require.NoError(t, saveModel(path, newLLM(c, newRNG(3, initStream)), tok))
+	return path
+}
+
+// What a vocabulary cannot write is an error that names the tokens; what it can is measured, and every text is continued.
+func TestAModelWithoutSpecialTokensIsUsedAsFarAsItGoes(t *testing.T) {
+	rows, pairs := textFile(t, "rows.json", `["ab"]`), textFile(t, "pairs.json", `[{"user":"a?","assistant":"b"}]`)
+	stream := textFile(t, "stream.txt", "a running text")
+	for _, c := range []struct{ specials, works, fails []string }{
+		{nil, []string{stream}, []string{rows, pairs}},
+		{[]string{endOfText}, []string{stream, rows}, []string{pairs}},
+		{[]string{userTurn, assistantTurn}, []string{stream}, []string{rows, pairs}},
+		{[]string{endOfText, userTurn, assistantTurn}, []string{stream, rows, pairs}, nil},
+	} {
+		model := "--model=" + plainModel(t, c.specials...)
+		for _, data := range c.works {
+			code, _, err := gogpt(t, "eval", model, "--data="+data)
+			require.Equal(t, exitOK, code, err)
+		}
+		for _, data := range c.fails {
+			code, out, err := gogpt(t, "eval", model, "--data="+data)
+			require.Equal(t, exitError, code)
+			require.Empty(t, out)
+			require.Contains(t, err, "plain.safetensors: the vocabulary lacks ")
+			require.Equal(t, 1, strings.Count(err, "\n"), err)
+		}
+		code, _, err := gogptReading(t, strings.NewReader("one\ntwo\n"), "chat", model, "--max-tokens=3")
+		require.Equal(t, exitOK, code, err)
+		if c.fails != nil {
+			code, _, err = gogpt(t, "tokenize", model, `--text={"user":"a?","assistant":"b"}`, "--mask")
+			require.Equal(t, exitUsage, code)
+			require.Contains(t, err, "no tokens for a conversation")
+		}
+	}
+}
+
 func TestEvalAnswersTheLossThatTrainingReported(t *testing.T) {
 	dir := t.TempDir()
 	path, rows := filepath.Join(dir, "m.safetensors"), textFile(t, "rows.json", `["one two", "three", "four five six"]`)

@@ -55,6 +55,17 @@ func chatExample(t *tokenizer, pairs []pair, all bool) example {
 	return e
 }
 
+// checkSpecials tells which special tokens the samples of a corpus need and a vocabulary lacks.
+func checkSpecials(t *tokenizer, c *corpus) error {
+	switch {
+	case len(c.Pairs) > 0 && !t.speaks():
+		return fmt.Errorf("the vocabulary lacks %s, %s or %s, of which conversations are made", userTurn, assistantTurn, endOfText)
+	case len(c.Rows) > 0 && t.endOfText < 0:
+		return fmt.Errorf("the vocabulary lacks %s, which stands around every row", endOfText)
+	}
+	return nil
+}
+
 // part is the window of pairs lo … hi: tokens lo … hi+1.
 func (e example) part(lo, hi int) example {
 	w := example{tokens: e.tokens[lo : hi+1]}

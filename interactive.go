@@ -123,7 +123,7 @@ func pickWord(reply string, words ...string) (string, error) {
 
 // choosePlan asks for the epochs and the learning rate of the pretraining that goes on.
 func (p *pipeline) choosePlan() error {
-	if p.tokenizer.endOfText < 0 || p.tokenizer.user < 0 || p.tokenizer.assistant < 0 {
+	if !p.tokenizer.speaks() {
 		return errors.New("the model has no tokens for the speakers of a conversation: its training cannot continue here")
 	}
 	epochs, rate := strconv.Itoa(p.cfg.Pretrain.Epochs), strconv.FormatFloat(p.cfg.Pretrain.LR, 'g', -1, 64)

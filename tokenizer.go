@@ -139,6 +139,9 @@ func (t *tokenizer) specialID(name string) int {
 // size returns V, the number of tokens.
 func (t *tokenizer) size() int { return len(t.pieces) }
 
+// speaks tells whether the vocabulary has the tokens of the conversation's template.
+func (t *tokenizer) speaks() bool { return t.endOfText >= 0 && t.user >= 0 && t.assistant >= 0 }
+
 // isSpecial tells whether no text encodes to id.
 func (t *tokenizer) isSpecial(id int) bool { return t.special[id] }
 
