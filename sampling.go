@@ -59,30 +59,35 @@ func (s *sampler) choose(logits []float32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if s.Temperature > 0 || s.Repetition != 1 || s.Frequency != 0 {
-		c := s.candidates[:len(logits)]
-		for i, v := range logits {
-			c[i] = candidate{token: i, logit: float64(v)}
-		}
-		penalize(c, s.counts, s.Repetition, s.Frequency)
-		token = s.pick(c)
+	switch {
+	case s.Temperature > 0:
+		token = drawCandidate(s.cut(s.penalized(logits)), s.rng.Float64())
+	case s.Repetition != 1 || s.Frequency != 0:
+		token = slices.MinFunc(s.penalized(logits), byLogit).token
 	}
 	s.counts[token]++
 	return token, nil
 }
 
-// pick draws from penalized candidates, in the order of their tokens.
-func (s *sampler) pick(c []candidate) int {
-	if s.Temperature == 0 {
-		return slices.MinFunc(c, byLogit).token
+// penalized lists all tokens, in their order, after the penalties.
+func (s *sampler) penalized(logits []float32) []candidate {
+	c := s.candidates[:len(logits)]
+	for i, v := range logits {
+		c[i] = candidate{token: i, logit: float64(v)}
 	}
+	penalize(c, s.counts, s.Repetition, s.Frequency)
+	return c
+}
+
+// cut gives candidates, in the order of their tokens, their probabilities at the temperature, and keeps those of which one
+// is drawn.
+func (s *sampler) cut(c []candidate) []candidate {
 	if s.TopK > 0 || s.TopP < 1 || s.MinP > 0 {
 		slices.SortFunc(c, byLogit)
 		c = keepTopK(c, s.TopK)
 	}
 	setProbabilities(c, s.Temperature)
-	c = keepMinP(keepTopP(c, s.TopP), s.MinP)
-	return drawCandidate(c, s.rng.Float64())
+	return keepMinP(keepTopP(c, s.TopP), s.MinP)
 }
 
 // byLogit orders the likeliest first, equal ones by their token.

@@ -160,16 +160,45 @@ func TestCutsEqualTheSlowOracle(t *testing.T) {
 		logits, counts := samplerInput(rng)
 		c := samplingConfig{Temperature: 0.2 + 3*rng.Float64(), TopK: rng.IntN(14), TopP: 1 - rng.Float64(), MinP: rng.Float64() / 2,
 			Repetition: 0.5 + 2*rng.Float64(), Frequency: rng.NormFloat64()}
-		want := slowDistribution(logits, counts, c)
-		s := sampler{samplingConfig: c, rng: newRNG(rng.Uint64(), sampleStream)}
+		s := sampler{samplingConfig: c}
 		s.begin(len(logits))
-		for range 20 {
-			copy(s.counts, counts)
-			token, err := s.choose(logits)
-			require.NoError(t, err)
-			require.Positive(t, want[token], "%+v", c)
+		copy(s.counts, counts)
+		kept := s.cut(s.penalized(logits))
+		var total float64
+		for _, x := range kept {
+			total += x.p
+		}
+		got := make([]float64, len(logits))
+		for _, x := range kept {
+			require.Positive(t, x.p)
+			require.Zero(t, got[x.token], "once a token")
+			got[x.token] = x.p / total
+		}
+		for token, want := range slowDistribution(logits, counts, c) {
+			require.InDelta(t, want, got[token], 1e-12, "%+v", c)
+			require.Equal(t, want > 0, got[token] > 0, "%+v", c)
 		}
 	}
+}
+
+// An answer's penalties are its own: the same question asked again is answered as before.
+func TestPenaltiesForgetTheLastAnswer(t *testing.T) {
+	m, words := generationModel(t, 24)
+	answers := map[float64]string{}
+	for _, repetition := range []float64{1, 3} {
+		c := shortAnswers(12)
+		c.Repetition, c.Frequency = repetition, repetition-1
+		g := newGenerator(m, words, c)
+		for range 3 {
+			a, err := g.answer(t.Context(), []int{1}, func([]byte) {})
+			require.NoError(t, err)
+			if before, asked := answers[repetition]; asked {
+				require.Equal(t, before, a.text)
+			}
+			answers[repetition] = a.text
+		}
+	}
+	require.NotEqual(t, answers[1], answers[3], "the penalties change the answer")
 }
 
 func TestDrawFollowsThePlaceInTheSum(t *testing.T) {
