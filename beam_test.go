@@ -5,13 +5,14 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 // slowBeams is beam search in plain lists, the whole sequence run anew for every hypothesis.
-func slowBeams(m *LLM, words *tokenizer, prompt []int, width, limit int) (ended []hypothesis) {
+func slowBeams(m *LLM, words *tokenizer, prompt []int, width, limit int, stops ...string) (ended []hypothesis) {
 	type item struct {
 		tokens  []int
 		logProb float64
@@ -33,22 +34,36 @@ func slowBeams(m *LLM, words *tokenizer, prompt []int, width, limit int) (ended 
 		sort.SliceStable(all, func(a, b int) bool { return all[a].logProb > all[b].logProb })
 		open = nil
 		for rank, h := range all[:min(len(all), 2*width)] {
-			score := h.logProb / math.Pow(float64(5+length)/6, 0.6)
-			last := h.tokens[len(h.tokens)-1]
-			switch {
-			case len(open) == width:
-			case words.isSpecial(last) && rank < width:
-				ended = append(ended, hypothesis{reason: stopEnd, logProb: h.logProb, score: score, tokens: asAnswer(h.tokens[:len(h.tokens)-1])})
-			case words.isSpecial(last):
-			case length == limit && rank < width:
-				ended = append(ended, hypothesis{reason: stopMaxTokens, logProb: h.logProb, score: score, tokens: asAnswer(h.tokens)})
-			case length < limit:
+			if len(open) == width {
+				break
+			}
+			reason, tokens := slowReason(words, h.tokens, limit, stops)
+			if reason == "" {
 				open = append(open, h)
+			} else if rank < width {
+				score := h.logProb / math.Pow(float64(5+length)/6, 0.6)
+				ended = append(ended, hypothesis{reason: reason, logProb: h.logProb, score: score, tokens: asAnswer(tokens)})
 			}
 		}
 	}
 	sort.SliceStable(ended, func(a, b int) bool { return ended[a].score > ended[b].score })
 	return ended
+}
+
+// slowReason tells why an answer ends with its last token, "" if it goes on, and its tokens without the one that ends it.
+func slowReason(words *tokenizer, tokens []int, limit int, stops []string) (string, []int) {
+	if last := len(tokens) - 1; words.isSpecial(tokens[last]) {
+		return stopEnd, tokens[:last]
+	}
+	for _, stop := range stops {
+		if strings.Contains(words.decode(tokens), stop) {
+			return stopString, tokens
+		}
+	}
+	if len(tokens) == limit {
+		return stopMaxTokens, tokens
+	}
+	return "", tokens
 }
 
 // replaySlides is what a window of the given context holds after a prompt and then one token after another.
@@ -214,49 +229,86 @@ func logProbs(m *LLM, tokens []int) []float64 {
 	return row
 }
 
-func TestBeamsAreAtLeastAsLikelyAsGreedy(t *testing.T) {
-	m, words := generationModel(t, 24)
-	c := defaultGeneration()
-	c.MaxTokens = 6
-	sum := func(a *answer) (total float64) {
-		for _, token := range a.tokens {
-			total += token.logProb
-		}
-		return total
+// greedyScore is the score of a greedy answer, its end counted.
+func greedyScore(t *testing.T, m *LLM, words *tokenizer, c generationConfig, prompt []int) float64 {
+	c.Beams = 1
+	a, err := newGenerator(m, words, c).answer(t.Context(), prompt, func([]byte) {})
+	require.NoError(t, err)
+	var sum float64
+	for _, token := range a.tokens {
+		sum += token.logProb
 	}
-	better := 0
-	for first := range 12 {
-		c.Beams = 1
-		plain, err := newGenerator(m, words, c).answer(t.Context(), []int{first}, func([]byte) {})
-		require.NoError(t, err)
-		c.Beams = 6
-		wide, err := newGenerator(m, words, c).answer(t.Context(), []int{first}, func([]byte) {})
-		require.NoError(t, err)
-		if sum(wide) > sum(plain)+1e-6 {
-			better++
-		}
+	if a.reason != stopEnd {
+		return beamScore(sum, float64(len(a.tokens)))
 	}
-	require.Positive(t, better)
+	end := slices.Max(logProbs(m, slices.Concat(prompt, idsOf(a.tokens))))
+	return beamScore(sum+end, float64(len(a.tokens)+1))
 }
 
-func TestBeamsHeedStopStringsAndInterruption(t *testing.T) {
+// A search with room for every hypothesis scores at least what the greedy answer does, question by question; a narrow one
+// may lose the greedy answer on its way, but scores more over many questions.
+func TestBeamsScoreMoreThanGreedy(t *testing.T) {
+	m, words := generationModel(t, 24)
+	raiseSpecials(m, words)
+	for _, search := range []struct{ width, maxTokens int }{{m.Vocab, 2}, {6, 6}} {
+		c := defaultGeneration()
+		c.Beams, c.MaxTokens = search.width, search.maxTokens
+		var gained float64
+		for first := range 12 {
+			prompt := []int{first}
+			a, err := newGenerator(m, words, c).answer(t.Context(), prompt, func([]byte) {})
+			require.NoError(t, err)
+			gain := a.beams[0].score - greedyScore(t, m, words, c, prompt)
+			if search.width == m.Vocab {
+				require.GreaterOrEqual(t, gain, -1e-6)
+			}
+			gained += gain
+		}
+		require.Greater(t, gained, 0.1, "%d beams", search.width)
+	}
+}
+
+// A hypothesis ends where its text holds a stop string, as the plain search has it.
+func TestBeamsHeedStopStrings(t *testing.T) {
+	m, words := generationModel(t, 24)
+	raiseSpecials(m, words)
+	reasons := map[string]int{}
+	c := defaultGeneration()
+	c.Beams, c.MaxTokens = 3, 7
+	g := newGenerator(m, words, c) // every search reuses the windows of those before
+	for first := range 40 {
+		c.Stops = nil
+		g.configure(c)
+		free, err := g.answer(t.Context(), []int{first}, func([]byte) {})
+		require.NoError(t, err)
+		if len(free.tokens) < 2 {
+			continue
+		}
+		middle := free.tokens[len(free.tokens)/2]
+		for _, token := range []int{middle.token, middle.top[1].token} {
+			c.Stops = []string{words.piece(token), "no such text"}
+			g.configure(c)
+			a, err := g.answer(t.Context(), []int{first}, func([]byte) {})
+			require.NoError(t, err)
+			want := slowBeams(m, words, []int{first}, 3, 7, c.Stops...)[0]
+			require.Equal(t, idsOf(want.tokens), idsOf(a.tokens))
+			require.Equal(t, want.reason, a.reason)
+			before, _, _ := strings.Cut(words.decode(idsOf(a.tokens)), c.Stops[0])
+			require.Equal(t, strings.ToValidUTF8(before, "\uFFFD"), a.text)
+			reasons[a.reason]++
+		}
+	}
+	require.Greater(t, len(reasons), 1, "some answers end at a stop string, some not: %v", reasons)
+	require.Positive(t, reasons[stopString])
+}
+
+func TestAnInterruptedSearchGivesWhatItHas(t *testing.T) {
 	m, words := generationModel(t, 24)
 	c := defaultGeneration()
 	c.Beams, c.MaxTokens = 3, 8
-	g := newGenerator(m, words, c)
-	free, err := g.answer(t.Context(), []int{1}, func([]byte) {})
-	require.NoError(t, err)
-	stop := words.piece(free.tokens[2].token)
-	c.Stops = []string{stop}
-	g.configure(c)
-	for range 2 { // the second search reuses the windows of the first
-		stopped, err := g.answer(t.Context(), []int{1}, func([]byte) {})
-		require.NoError(t, err)
-		require.NotContains(t, stopped.text, stop)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	cut, err := g.answer(ctx, []int{1}, func([]byte) {})
+	cut, err := newGenerator(m, words, c).answer(ctx, []int{1}, func([]byte) {})
 	require.NoError(t, err)
 	require.Equal(t, stopInterrupted, cut.reason)
 	require.Len(t, cut.tokens, 1)
