@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,90 +52,6 @@ func untrainedREPL(t *testing.T, person, asJSON bool, lines ...string) (r *repl,
 func conversation(t *testing.T, person bool, lines ...string) (r *repl, out, notes *bytes.Buffer, err error) {
 	r, out, notes = untrainedREPL(t, person, false, lines...)
 	return r, out, notes, r.run()
-}
-
-func TestPipeGetsOneAnswerALine(t *testing.T) {
-	r, out, _, err := conversation(t, false, "one", "", "two", "one", "/clear", "two")
-	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	require.Len(t, lines, 5)
-	require.Empty(t, lines[1])
-	require.Equal(t, lines[0], lines[3], "a line of a pipe is a question of its own")
-	require.NotEqual(t, lines[0], lines[2])
-	require.Len(t, r.turns, 4)
-}
-
-// Lines that ask nothing, blank ones and mistyped commands, get an empty answer: answer n belongs to line n.
-func TestPipeGetsALineForEveryLineThatIsNoCommand(t *testing.T) {
-	lines := []string{"one", "", "/nope", "one", "  "}
-	_, out, notes, err := conversation(t, false, lines...)
-	require.NoError(t, err)
-	answers := strings.Split(out.String(), "\n")
-	require.Len(t, answers, len(lines)+1)
-	require.NotEmpty(t, answers[0])
-	require.Equal(t, []string{answers[0], "", "", answers[0], "", ""}, answers)
-	require.Contains(t, notes.String(), `unknown command "/nope"`)
-
-	r, out, notes := untrainedREPL(t, false, true, lines...)
-	require.NoError(t, r.run())
-	results := strings.SplitAfter(strings.TrimSuffix(out.String(), "\n"), "\n")
-	require.Len(t, results, len(lines))
-	require.JSONEq(t, `{"text":"","tokens":[],"logprobs":[],"stop_reason":"","tokens_per_sec":0}`, results[1])
-	require.Equal(t, []string{results[1], results[1]}, []string{results[2], results[4] + "\n"})
-	require.Contains(t, notes.String(), `unknown command "/nope"`)
-
-	_, out, _, err = conversation(t, true, "", "/nope")
-	require.NoError(t, err)
-	require.Equal(t, "> > > \n", out.String(), "a person sees the hint")
-}
-
-// breakingREPL is a conversation whose answers are line breaks of both kinds.
-func breakingREPL(t *testing.T, person bool, lines ...string) (*repl, *bytes.Buffer) {
-	r, out, _ := untrainedREPL(t, person, false, lines...)
-	for c := range r.model.Dim {
-		r.model.lnF.bias.W[c] = 0.6
-		for _, b := range "\n\r" {
-			r.model.embed.wte.W[int(r.tokenizer.byteIDs[b])*r.model.Dim+c]++
-		}
-	}
-	next := r.generationConfig
-	next.Frequency = 3
-	r.configure(next)
-	return r, out
-}
-
-func TestLineBreaksAreKeptForOnePromptAndFlattenedInAPipe(t *testing.T) {
-	r, prompted := breakingREPL(t, false)
-	require.NoError(t, r.answerOnce("one"))
-	require.Contains(t, prompted.String(), "\n\r")
-	r, typed := breakingREPL(t, true)
-	require.NoError(t, r.answerOnce("one"))
-	require.Equal(t, prompted.String(), typed.String(), "whatever standard input is")
-
-	r, piped := breakingREPL(t, false, "one")
-	require.NoError(t, r.run())
-	text := strings.TrimSuffix(prompted.String(), "\n")
-	require.Equal(t, strings.NewReplacer("\n", " ", "\r", " ").Replace(text)+"\n", piped.String())
-}
-
-func TestJSONStandsAloneOnStandardOutput(t *testing.T) {
-	for _, person := range []bool{true, false} {
-		r, out, notes := untrainedREPL(t, person, true, "one", "/help", "/set", "/beam 3", "two", "/stats", "/why", "/clear", "")
-		require.NoError(t, r.run())
-		values := 0
-		for dec := json.NewDecoder(out); dec.More(); values++ {
-			require.NoError(t, dec.Decode(new(answerResult)))
-		}
-		if person {
-			require.Equal(t, 2, values)
-			require.Contains(t, notes.String(), "> ")
-		} else {
-			require.Equal(t, 3, values)
-		}
-		for _, told := range []string{"/help ", "top-k=0", "last answer: ", "ended by "} {
-			require.Contains(t, notes.String(), told)
-		}
-	}
 }
 
 func TestPersonsTurnsAreOneConversation(t *testing.T) {
@@ -183,16 +101,62 @@ func TestSettingsTakeEffect(t *testing.T) {
 	require.Contains(t, notes.String(), "beam=3: takes no temperature")
 }
 
-func TestWhyShowsProbabilitiesThatFallAndSumToLessThanOne(t *testing.T) {
-	r, out, _, err := conversation(t, true, "one", "/why", "/beam 3", "one", "/why")
-	require.NoError(t, err)
-	require.Equal(t, 2, strings.Count(out.String(), "  ended by "))
-	require.GreaterOrEqual(t, strings.Count(out.String(), "  beam: score -"), 1)
-	for _, token := range r.last.tokens {
-		for i, other := range token.top[1:] {
-			require.LessOrEqual(t, other.logProb, token.top[i].logProb)
+// shownPercent is a probability as /why prints it.
+var shownPercent = regexp.MustCompile(`([0-9]+\.[0-9]{2}) %`)
+
+// whyLines runs /why and returns the probabilities, in percent, that it prints for each token of the last answer: that of
+// the token first, then those of the runners-up.
+func whyLines(t *testing.T, r *repl) (lines [][]float64) {
+	var out bytes.Buffer
+	r.out = &out
+	require.NoError(t, r.command("/why"))
+	for line := range strings.Lines(out.String()) {
+		var shown []float64
+		for _, m := range shownPercent.FindAllStringSubmatch(line, -1) {
+			p, err := strconv.ParseFloat(m[1], 64)
+			require.NoError(t, err)
+			shown = append(shown, p)
+		}
+		if shown != nil {
+			lines = append(lines, shown)
 		}
 	}
+	require.Contains(t, out.String(), "  ended by "+r.last.reason+"\n")
+	return lines
+}
+
+// The printed numbers are the model's: the token's own, then those of others, falling, together at most all there is.
+func TestWhyShowsProbabilitiesThatFallAndSumToAtMostOne(t *testing.T) {
+	for _, command := range []string{"/beam 1", "/beam 3", "/set temperature=3"} {
+		r, _, _ := untrainedREPL(t, true, false, command, "one")
+		require.NoError(t, r.run())
+		lines := whyLines(t, r)
+		require.Len(t, lines, len(r.last.tokens))
+		seen := promptTokens(r.tokenizer, "one")
+		for i, token := range r.last.tokens {
+			chances := logProbs(r.model, seen)
+			require.InDelta(t, 100*math.Exp(chances[token.token]), lines[i][0], 0.006)
+			others := slices.Delete(slices.Clone(chances), token.token, token.token+1)
+			slices.Sort(others)
+			sum := lines[i][0]
+			for rank, shown := range lines[i][1:] {
+				require.InDelta(t, 100*math.Exp(others[len(others)-1-rank]), shown, 0.006)
+				sum += shown
+			}
+			require.LessOrEqual(t, sum, 100+0.005*float64(len(lines[i])))
+			require.GreaterOrEqual(t, len(lines[i]), runnersUp)
+			seen = append(seen, token.token)
+		}
+	}
+}
+
+func TestWhyShowsTheHypothesesOfBeamSearch(t *testing.T) {
+	r, out, _, err := conversation(t, true, "/beam 3", "one", "/why")
+	require.NoError(t, err)
+	for _, h := range r.last.beams {
+		require.Contains(t, out.String(), fmt.Sprintf("  beam: score %.3f, log-probability %.3f  ", h.score, h.logProb))
+	}
+	require.Len(t, r.last.beams, 3)
 }
 
 func TestConversationIsSavedAsTrainingPairs(t *testing.T) {
@@ -240,65 +204,6 @@ func TestCtrlCAtThePromptLeavesWith130(t *testing.T) {
 	stopped := new(interrupted)
 	require.ErrorAs(t, err, &stopped)
 	require.Equal(t, 130, stopped.code)
-}
-
-// pressing is an output that presses Ctrl-C when it has seen some bytes of an answer.
-type pressing struct {
-	bytes.Buffer
-	after int
-}
-
-func (p *pressing) Write(b []byte) (int, error) {
-	if n := p.Len(); n < p.after && n+len(b) >= p.after {
-		pressCtrlC()
-	}
-	return p.Buffer.Write(b)
-}
-
-func TestCtrlCStopsTheAnswerAndTheConversationGoesOn(t *testing.T) {
-	m, words := generationModel(t, 24)
-	c := defaultGeneration()
-	c.MaxTokens = 1 << 30
-	for token, special := range words.special { // an answer that never ends by itself
-		if special {
-			clear(m.embed.wte.W[token*m.Dim : (token+1)*m.Dim])
-		}
-	}
-	for _, person := range []bool{true, false} {
-		out, notes := &pressing{after: 40}, &bytes.Buffer{}
-		d := newDialog(&console{&script{t, []string{"one", "/stats"}}, out, notes})
-		d.person = person
-		err := newREPL(d, newChat(m, words, c), false).run()
-		require.Contains(t, notes.String(), "(stopped)")
-		if person {
-			require.NoError(t, err)
-			require.Contains(t, out.String(), "ended by interrupted")
-		} else {
-			require.ErrorContains(t, err, "interrupted", "nobody is there to go on")
-		}
-	}
-}
-
-// A signal that comes with the last token of an answer does not stop it any more, but still ends a pipe's conversation.
-func TestCtrlCOnTheLastTokenIsNotLost(t *testing.T) {
-	m, words := generationModel(t, 24)
-	for _, beams := range []int{1, 3} {
-		c := shortAnswers(1)
-		c.Beams = beams
-		lines := slices.Repeat([]string{"hi"}, 50)
-		out := &pressing{after: 1}
-		r := newREPL(newDialog(&console{&script{t, lines}, out, io.Discard}), newChat(m, words, c), false)
-		stopped := new(interrupted)
-		require.ErrorAs(t, r.run(), &stopped)
-		require.Equal(t, exitSIGINT, stopped.code)
-		require.Equal(t, stopMaxTokens, r.last.reason)
-		require.Len(t, r.turns, 1)
-
-		r.out = &pressing{after: 1}
-		require.ErrorAs(t, r.answerOnce("hi"), &stopped)
-		r.out, r.person = &pressing{after: 1}, true
-		require.NoError(t, r.reply("hi"), "a person goes on")
-	}
 }
 
 func TestFolderAsInputIsTheEndOfInput(t *testing.T) {
