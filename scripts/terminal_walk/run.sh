@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Walks the whole interactive pipeline in a real terminal: replies, the end of input and Ctrl-C at every question, Ctrl-C
-# during an answer. Needs bash, tmux and Go, or a built gogpt as its argument. On failure the screen is printed.
+# Walks the whole interactive pipeline in a real terminal: replies, the end of input and Ctrl-C at every question, in a
+# fresh folder, beside saved models and after a stopped training; Ctrl-C during an answer. Needs bash, tmux and Go, or a
+# built gogpt as its argument. On failure the screen is printed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
@@ -15,15 +16,22 @@ small="--layers=1 --dim=16 --heads=2 --hidden=16 --vocab-size=300 --pretrain-epo
 screen() { tmux -L "$session" capture-pane -p -S - -t walk; }
 press() { tmux -L "$session" send-keys -t walk "$@"; }
 
-# sees TEXT: waits until the screen, since the last start, holds the text
-sees() {
-	for _ in $(seq 300); do
-		screen | tr -d '\n' | grep -qF -- "$1" && return
-		sleep 0.1
-	done
-	printf 'the screen does not show: %s\n' "$1" >&2
-	screen >&2
+fail() {
+	printf '%s\n' "$1" >&2
+	screen | grep . | tail -40 >&2
 	exit 1
+}
+
+# sees TEXT…: waits until the screen, since the last start, holds the texts
+sees() {
+	local text
+	for text in "$@"; do
+		for ((try = 0; ; try++)); do
+			[[ $(screen | tr -d '\n') != *"$text"* ]] || break
+			[ "$try" -lt 400 ] || fail "the screen does not show: $text"
+			sleep 0.05
+		done
+	done
 }
 
 # start FLAGS…: begins on an empty screen
@@ -33,43 +41,64 @@ start() {
 	tmux -L "$session" clear-history -t walk
 }
 
-# Every question in its order: the words that it shows, and a reply that leads to the next.
+# Every question in its order: the words that it shows, a reply that leads to the next, and what the end of input, which
+# takes the default, leads to.
 questions_new=("save the pretrained model?" "save the model?" "Ask something.")
 replies_new=("n" "n" "Hello")
+defaults_new=("saved: checkpoints/model_pretrained.safetensors" "saved: checkpoints/model_final.safetensors" "code 0.")
 questions_found=("or continue its training?" "which one?" "epochs of pretraining" "learning rate" "${questions_new[@]}")
 replies_found=("continue" "final" "1" "" "${replies_new[@]}")
+defaults_found=("which one?" "loaded: checkpoints/model_final.safetensors" "learning rate [" "pretrain: " "${defaults_new[@]}")
+
+# The questions of the way that the defaults take.
+way_new=("${questions_new[@]}")
+way_found=("or continue its training?" "which one?" "Ask something.")
+
+# begin KIND: a fresh folder, or one with the models of the last walk
+begin() {
+	[ "$1" = found ] || rm -rf "$work/checkpoints"
+	start $small
+}
 
 # walk KIND LAST KEY: replies to the questions before number LAST, there presses KEY
 walk() {
-	local -n questions=questions_$1 replies=replies_$1
-	start $small
+	local -n asked=questions_$1 replies=replies_$1
+	begin $1
 	for ((i = 0; i < $2; i++)); do
-		sees "${questions[i]}"
+		sees "${asked[i]}"
 		press "${replies[i]}" Enter
 	done
-	sees "${questions[$2]}"
+	sees "${asked[$2]}"
 	press "$3"
 }
 
-echo "end of input at every question, then models are there"
-walk new 0 C-d
-sees "saved: checkpoints/model_pretrained.safetensors"
-sees "save the model?"
-press C-d
-sees "saved: checkpoints/model_final.safetensors"
-sees "Ask something."
-press C-d
-sees "code 0."
+# leaves: the program ends by Ctrl-C and says so once
+leaves() {
+	sees "code 130."
+	[ "$(screen | grep -c 'interrupted by interrupt')" = 1 ] || fail "not one line tells of the interruption"
+}
 
 for kind in new found; do
-	[ $kind = found ] || mv "$work/checkpoints" "$work/aside"
-	declare -n questions=questions_$kind
+	declare -n questions=questions_$kind defaults=defaults_$kind way=way_$kind
 	for ((n = 0; n < ${#questions[@]}; n++)); do
-		echo "Ctrl-C at: ${questions[n]}"
+		echo "Ctrl-C, and the end of input, at: ${questions[n]}"
 		walk $kind $n C-c
-		sees "code 130."
+		leaves
+		walk $kind $n C-d
+		sees "${defaults[n]}"
+		if ((n + 1 < ${#questions[@]})); then
+			sees "${questions[n + 1]}"
+			press C-c
+			leaves
+		fi
 	done
-	[ $kind = found ] || mv "$work/aside" "$work/checkpoints"
+	echo "the end of input at every question"
+	begin $kind
+	for question in "${way[@]}"; do
+		sees "$question"
+		press C-d
+	done
+	sees "code 0."
 done
 
 echo "nonsense, load, commands, Ctrl-C during an answer"
@@ -81,12 +110,11 @@ for reply in what why how; do
 done
 sees "taking the default: load"
 press Enter
-sees "loaded: checkpoints/model_final.safetensors"
-sees "Ask something."
-press "你好" Enter "/whhy" Enter
+sees "loaded: checkpoints/model_final.safetensors" "Ask something."
+press "Hello" Enter "/whhy" Enter
 sees "did you mean /why?"
 press "/set max-tokens=1000000000" Enter "/set temperature=1" Enter
-press "/set frequency-penalty=-10" Enter "an answer that repeats itself for ever" Enter
+press "/set frequency-penalty=-10" Enter "你好，再见" Enter
 sleep 1
 press C-c
 sees "(stopped)"
@@ -95,17 +123,28 @@ sees "ended by interrupted"
 press "/save talk.json" Enter
 sees "(saved: talk.json)"
 press C-c
-sees "code 130."
-grep -q '"user":"你好"' "$work/talk.json"
+leaves
+grep -q '"user":"你好，再见"' "$work/talk.json" || fail "talk.json lacks the question"
 
-echo "Ctrl-C during training, then save"
-start $small --max-steps=0 --pretrain-epochs=1000000 --patience=0
-sees "or continue its training?"
-press train Enter
-sees "1/1000000"
-press C-c
-sees "save the model as it is?"
-press "stopped.safetensors" Enter
+# stop REPLY…: ends a pretraining that would go on for ever, and replies to the question that follows
+stop() {
+	start $small --max-steps=0 --pretrain-epochs=1000000 --patience=0
+	sees "or continue its training?"
+	press train Enter
+	sees "1/1000000"
+	press C-c
+	sees "save the model as it is?"
+	press "$@"
+	leaves
+}
+
+echo "Ctrl-C during training: end of input, Ctrl-C and file names at its question"
+for key in C-d C-c; do
+	stop $key
+	[[ $(screen) != *"saved: "* ]] || fail "saved, though nobody asked for it"
+done
+stop y Enter
+sees "saved: checkpoints/model_pretrained.safetensors"
+stop stopped.safetensors Enter
 sees "saved: stopped.safetensors"
-sees "code 130."
 echo "the terminal walk is complete"
