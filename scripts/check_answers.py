@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Asks a model every question of the chat data through a pipe, as a person would, and counts the answers that are right word for word.
+
+    check_answers.py ./gogpt model.safetensors data/chat_training_data.json
+"""
+import json
+import subprocess
+import sys
+
+gogpt, model, data = sys.argv[1:]
+with open(data, encoding="utf-8") as f:
+    pairs = json.load(f)
+questions = "".join(p["user"] + "\n" for p in pairs)
+told = subprocess.run([gogpt, "chat", f"--model={model}"], input=questions, capture_output=True, text=True, check=True)
+answers = told.stdout.splitlines()
+assert len(answers) == len(pairs), f"{len(answers)} lines for {len(pairs)} questions"
+wrong = [(p, a) for p, a in zip(pairs, answers) if a != p["assistant"]]
+for p, a in wrong:
+    print(f"{p['user']} → {a}, not {p['assistant']}")
+for language, mine in ("Chinese", lambda p: any(c > "\u2e7f" for c in p["user"])), ("English", lambda p: all(c <= "\u2e7f" for c in p["user"])):
+    total = sum(map(mine, pairs))
+    right = total - sum(mine(p) for p, _ in wrong)
+    print(f"{language}: {right} of {total} answers word for word")
+    if right < 0.95 * total:
+        sys.exit(1)
