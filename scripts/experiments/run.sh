@@ -16,6 +16,7 @@ queue() {
 }
 
 : >todo
+queue laboratory --quick --log-attn-gradient=1260
 for seed in 1 2 3; do
 	queue "m1-$seed" --quick --seed=$seed
 	queue "m2-after-$seed" --seed=$seed --save="m2-after-$seed.safetensors"
@@ -36,3 +37,5 @@ for model in m2-*.safetensors; do
 	done
 done
 "$gogpt" ablate --quick --seeds=5 --out=ablation
+"$gogpt" ablate --quick --seeds=5 --only=smooth --lr=5e-5 --out=ablation-lr-half
+"$gogpt" ablate --quick --seeds=5 --only=smooth --lr=2e-4 --out=ablation-lr-x2

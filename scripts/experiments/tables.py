@@ -73,11 +73,34 @@ def shakespeare():
     table(*rows)
 
 
+def laboratory():
+    rows = [("step", "mode", "relative error", "cosine", "norm ratio", "relative error below the blocks", "cosine there")]
+    for e in events("laboratory"):
+        if e["event"] == "attn_gradient" and e["step"] in (1260, 3780, 7560):
+            for mode in "stop-gradient", "straight-through":
+                whole, below = ({r["tensor"]: r for r in e["rows"] if r["mode"] == mode}[t] for t in ("all parameters", "h.0 (input)"))
+                rows.append((str(e["step"]), mode, f"{whole['rel_err']:.2f}", f"{whole['cosine']:.2f}", f"{whole['norm_ratio']:.2f}",
+                             f"{below['rel_err']:.2f}", f"{below['cosine']:.2f}"))
+    table(*rows)
+
+
+def changes(name):
+    with open(os.path.join(folder, name, "ablation.json"), encoding="utf-8") as f:
+        return json.load(f)["changes"]
+
+
+def smoothing():
+    rows = [("learning rate", "best validation loss without", "with smoothing 0.1", "difference", "verdict")]
+    for rate, name in ("5e-5", "ablation-lr-half"), ("1e-4", "ablation"), ("2e-4", "ablation-lr-x2"):
+        without, smooth = (next(c for c in changes(name) if c["name"] == n) for n in ("stable", "smooth"))
+        both = lambda c, key: f"{c[key]['mean']:.3f} ± {c[key]['spread']:.3f}"
+        rows.append((rate, both(without, "best_val_loss"), both(smooth, "best_val_loss"), both(smooth, "difference"), smooth["verdict"]))
+    table(*rows)
+
+
 def ablations():
-    with open(os.path.join(folder, "ablation", "ablation.json"), encoding="utf-8") as f:
-        summary = json.load(f)
     rows = [("change", "flags", "best validation loss", "at epoch", "difference to stable", "last training loss", "diverged", "healthy", "verdict")]
-    for c in summary["changes"]:
+    for c in changes("ablation"):
         both = lambda key, digits: f"{c[key]['mean']:.{digits}f} ± {c[key]['spread']:.{digits}f}" if c[key]["mean"] is not None else "–"
         rows.append((c["name"], f"`{' '.join(c['flags'] or [])}`" if c["flags"] else "–", both("best_val_loss", 3), both("best_epoch", 1),
                      "–" if c["name"] == "stable" else both("difference", 3), both("final_train_loss", 3),
@@ -88,4 +111,6 @@ def ablations():
 short_run()
 tuning()
 ablations()
+smoothing()
 shakespeare()
+laboratory()
