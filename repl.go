@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,7 @@ func replCommands() []replCommand {
 	return []replCommand{
 		{"/help", "", "this list", (*repl).help},
 		{"/clear", "", "begin a new conversation", (*repl).clear},
-		{"/save", "FILE", "save the conversation as training pairs; a FILE.safetensors gets the model", (*repl).save},
+		{"/save", "FILE", "FILE.json gets the conversation as training pairs, FILE.safetensors the model", (*repl).save},
 		{"/set", "NAME=VALUE", "change a setting, e.g. temperature=0.7; without one: show all", (*repl).set},
 		{"/beam", "N", "look for the likeliest answer with N hypotheses; 1: off", (*repl).beam},
 		{"/stats", "", "the model, the context and the last answer in figures", (*repl).stats},
@@ -112,18 +113,19 @@ func (r *repl) exit(string) error { return errLeave }
 
 // save writes the turns in the form that --chat-data reads, or the model.
 func (r *repl) save(path string) error {
-	if path == "" {
-		return errors.New("/save needs a file name: /save FILE")
+	var err error
+	switch filepath.Ext(path) {
+	case ".json":
+		err = r.saveTurns(path)
+	case ".safetensors":
+		err = saveModel(path, r.model, r.tokenizer)
+	default:
+		return errors.New("/save takes FILE.json for the conversation or FILE.safetensors for the model")
 	}
-	if strings.HasSuffix(path, ".safetensors") {
-		if err := saveModel(path, r.model, r.tokenizer); err != nil {
-			return err
-		}
-	} else if err := r.saveTurns(path); err != nil {
-		return err
+	if err == nil {
+		r.note("saved: " + path)
 	}
-	r.note("saved: " + path)
-	return nil
+	return err
 }
 
 // saveTurns leaves out turns with a blank answer, which no training takes.

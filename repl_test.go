@@ -76,10 +76,10 @@ func TestStatsTellOfTheLastAnswer(t *testing.T) {
 
 func TestMistypedCommandIsAHintAndNoExit(t *testing.T) {
 	_, out, notes, err := conversation(t, true, "/hlep", "/nonsense", "/set", "/set heat=1", "/set temperature", "/set top-k=many",
-		"/set top-p=0", "/beam", "/beam 0", "/save", "/why", "one", "/save "+t.TempDir()+"/no/such/file")
+		"/set top-p=0", "/beam", "/beam 0", "/save", "/save talk.jsonl", "/why", "one", "/save "+t.TempDir()+"/no/such/file.json")
 	require.NoError(t, err)
 	for _, hint := range []string{`"/hlep", did you mean /help?`, `"/nonsense"; /help`, `no setting "heat"`, "NAME=VALUE",
-		"top-k=many: takes a whole number", "top-p=0: takes", "/beam 3", "beam=0: takes", "/save FILE", "no such file", "no answer yet"} {
+		"top-k=many: takes a whole number", "top-p=0: takes", "/beam 3", "beam=0: takes", "/save takes FILE.json", "no such file", "no answer yet"} {
 		require.Contains(t, notes.String(), hint)
 	}
 	require.Contains(t, out.String(), "temperature=0\n", "/set shows the settings, unchanged")
