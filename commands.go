@@ -186,7 +186,9 @@ func gradcheckCommand(c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	rows := checkGradients(m, b, cfg.Seed, modes...)
+	tell := c.liveLine()
+	rows := checkGradients(m, b, cfg.Seed, tell, modes...)
+	tell("")
 	return printGradRows(c, rows, *asJSON)
 }
 

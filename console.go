@@ -99,6 +99,24 @@ func isTerminal(stream any) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
+// tty is where a line may be redrawn; nil: no terminal.
+func (c *console) tty() io.Writer {
+	if isTerminal(c.err) && os.Getenv("TERM") != "dumb" {
+		return c.err
+	}
+	return nil
+}
+
+// liveLine returns what redraws one line on a terminal and is silent elsewhere.
+func (c *console) liveLine() func(text string) {
+	tty := c.tty()
+	return func(text string) {
+		if tty != nil {
+			fmt.Fprintf(tty, "\r\x1b[K%s", text)
+		}
+	}
+}
+
 // printJSON writes one JSON value and a newline.
 func printJSON(out io.Writer, value any) error {
 	enc := json.NewEncoder(out)

@@ -44,11 +44,13 @@ type gradCheck struct {
 	seed  uint64
 
 	smoothing float64 // of the loss whose gradient is taken
+
+	tell func(what string) // hears what is checked next; nil: nobody waits
 }
 
-// checkGradients measures every tensor in the given modes. The exact backward always comes first.
-func checkGradients(m *LLM, b *Batch, seed uint64, modes ...AttentionBackward) []gradRow {
-	c := &gradCheck{model: m, batch: b, ref: newReference(m.ModelConfig, m.Params()), seed: seed}
+// checkGradients measures every tensor in the given modes and tells each before. The exact backward always comes first.
+func checkGradients(m *LLM, b *Batch, seed uint64, tell func(what string), modes ...AttentionBackward) []gradRow {
+	c := &gradCheck{model: m, batch: b, ref: newReference(m.ModelConfig, m.Params()), seed: seed, tell: tell}
 	exact := c.gradients(ExactBackward)
 	exactRows := c.checkMode(ExactBackward, exact, exact, nil)
 	rows := exactRows
@@ -131,6 +133,9 @@ func (c *gradCheck) checkMode(mode AttentionBackward, got, exact []gradTensor, e
 		})
 	}
 	for i := range got {
+		if c.tell != nil {
+			c.tell(fmt.Sprintf("%s, %d of %d: %s", mode, i+1, len(got), got[i].name))
+		}
 		work <- i
 	}
 	close(work)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,9 +37,12 @@ func TestEveryBackwardFollowsItsRule(t *testing.T) {
 	two := checkConfig
 	two.Layers = 2
 	m := roughModel(two, 1)
-	rows := checkGradients(m, randomBatch(two, newRNG(1, checkStream), 4, 1, 2), 1, StraightThrough, StopGradient)
+	var told []string
+	rows := checkGradients(m, randomBatch(two, newRNG(1, checkStream), 4, 1, 2), 1, func(what string) { told = append(told, what) }, StraightThrough, StopGradient)
 	tensors := len(m.Params()) + two.Layers*(2*3+7) + 2 // parameters, Q K V of c_attn, inputs
 	require.Len(t, rows, 3*tensors)
+	require.Len(t, told, 3*tensors)
+	require.Equal(t, "exact, 1 of "+strconv.Itoa(tensors)+": wte.weight", told[0])
 	for _, r := range rows {
 		require.True(t, r.OK, "%+v", r)
 		if r.Mode == "exact" && !strings.HasSuffix(r.Tensor, "bias[k]") {
@@ -51,7 +55,7 @@ func TestEveryBackwardFollowsItsRule(t *testing.T) {
 // Softmax ignores a shift common to all keys: the gradient of their bias is zero, to which nothing has an angle or a ratio.
 func TestTheKeysBiasHasNeitherCosineNorNormRatio(t *testing.T) {
 	c := tinyCheck(7, 4)
-	rows := checkGradients(c.model, c.batch, 1, StraightThrough, StopGradient)
+	rows := checkGradients(c.model, c.batch, 1, nil, StraightThrough, StopGradient)
 	const keys, dashes = "h.0.attn.c_attn.bias[k]", `^\S+ +h\.0\.attn\.c_attn\.bias\[k\] +\S+ +- +- +\S+  ok$`
 	for _, mode := range []AttentionBackward{ExactBackward, StraightThrough, StopGradient} {
 		r := rowOf(t, rows, keys, mode)
@@ -69,7 +73,7 @@ func TestTheKeysBiasHasNeitherCosineNorNormRatio(t *testing.T) {
 
 func TestApproximationsAreFarFromExact(t *testing.T) {
 	c := tinyCheck(2, 5)
-	rows := checkGradients(c.model, c.batch, 1, StraightThrough, StopGradient)
+	rows := checkGradients(c.model, c.batch, 1, nil, StraightThrough, StopGradient)
 	const qkv = "h.0.attn.c_attn.weight"
 	for _, mode := range []AttentionBackward{StraightThrough, StopGradient} {
 		require.Greater(t, float64(rowOf(t, rows, qkv, mode).RelErr), 10*gradLimit, mode)
@@ -169,7 +173,7 @@ func TestCheckLeavesTheExactBackwardOn(t *testing.T) {
 	m := c.model
 	var before, after snapshot
 	before.take(m.Params())
-	checkGradients(m, c.batch, 1, StraightThrough)
+	checkGradients(m, c.batch, 1, nil, StraightThrough)
 	after.take(m.Params())
 	require.Equal(t, before, after)
 	for _, block := range m.blocks {

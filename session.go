@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
@@ -62,11 +61,7 @@ func (s *session) run(c *console) error {
 	if err != nil {
 		return err
 	}
-	var tty io.Writer
-	if isTerminal(c.err) && os.Getenv("TERM") != "dumb" {
-		tty = c.err
-	}
-	s.monitor = newMonitor(c.out, tty, nil, os.Getenv("NO_COLOR") == "")
+	s.monitor = newMonitor(c.out, c.tty(), nil, os.Getenv("NO_COLOR") == "")
 	release, err := openLogs(s.flags, s.monitor)
 	defer release()
 	if err != nil {
