@@ -154,7 +154,9 @@ func (m *LLM) Backward(weight float64) {
 		if m.watch != nil {
 			m.watch(i)
 		}
-		m.blocks[i].handDown(m.blocks[(i+m.Layers-1)%m.Layers]) // and from the lowest to the last one for the next step
+		if i > 0 {
+			m.blocks[i].handDown(m.blocks[i-1])
+		}
 	}
 	// forward: x = wte[token] + wpe[position]
 	m.embed.Backward(m.drop.backward(dx))

@@ -173,6 +173,18 @@ func TestANaNWeightReachesTheLoss(t *testing.T) {
 	}
 }
 
+func TestTheGradientsInsideBlocksAreThereOnce(t *testing.T) {
+	m := roughModel(oddConfig, 9)
+	for _, lengths := range [][]int{{3}, {13, 6}, {5}} {
+		meanGradients(m, randomBatch(oddConfig, newRNG(9, checkStream), lengths...), 0)
+		first, last := m.blocks[0].gradients(), m.blocks[m.Layers-1].gradients()
+		for i := range first {
+			require.Same(t, &(*first[i])[0], &(*last[i])[0])
+		}
+		require.NotSame(t, &m.blocks[0].dx[0], &m.blocks[1].dx[0], "what one block passes down, the next reads to its end")
+	}
+}
+
 // A training step of sizes seen before lives on the memory of earlier ones.
 func TestASteadyTrainingStepAllocatesNothing(t *testing.T) {
 	cfg := defaultConfig()

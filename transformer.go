@@ -64,12 +64,12 @@ func (b *Block) Backward(dy []float32) []float32 {
 	return b.sum.add(b.dx, b.dmid, b.ln1.Backward(dh))
 }
 
-// handDown exchanges the memory of gradients inside the block with another's, which is about to run backward: what is as
-// large as the activations is there once, and still in the cache. dx stays.
+// handDown gives the memory of the gradients inside the block to another, which is about to run backward: what is as large
+// as the activations is there once, and still in the cache. dx stays.
 func (b *Block) handDown(to *Block) {
-	mine, its := b.gradients(), to.gradients()
-	for i := range mine {
-		*mine[i], *its[i] = *its[i], *mine[i]
+	its := to.gradients()
+	for i, g := range b.gradients() {
+		*its[i] = *g
 	}
 }
 
@@ -84,7 +84,7 @@ type inputGrad struct {
 	rows  []float32 // [T, channels of the input]
 }
 
-// inputGrads returns the gradients by the input of every layer of the block, which is number i. They last until handDown.
+// inputGrads returns the gradients by the input of every layer of the block, which is number i. They last until the next block runs backward.
 func (b *Block) inputGrads(i int) []inputGrad {
 	name := fmt.Sprintf("h.%d.", i)
 	return []inputGrad{
