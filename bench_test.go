@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
+	"os"
+	"regexp"
+	"runtime"
+	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -24,28 +29,112 @@ func BenchmarkTrainingStep(b *testing.B) {
 	}
 }
 
-func TestBenchReportsWhatItMeasured(t *testing.T) {
-	var out, errOut bytes.Buffer
-	code := run([]string{"bench", "--case=tiny", "--layers=1", "--dim=16", "--heads=2", "--hidden=8", "--vocab=11", "--seq=5", "--steps=3", "--json"}, nil, &out, &errOut)
-	require.Equal(t, exitOK, code, errOut.String())
-	var r map[string]any
-	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
-	for _, key := range []string{"params", "threads", "kernel", "ms_per_step", "ms_min", "tokens_per_sec", "gflops", "peak_gflops", "efficiency", "rss_mb"} {
-		require.Contains(t, r, key)
+// benchLine is a small case whose sizes differ from each other, so that none can stand for another. A sequence may fill the context.
+var benchLine = []string{"bench", "--layers=3", "--dim=16", "--heads=2", "--hidden=24", "--vocab=11", "--context=10", "--json"}
+
+// benchParams counts the parameters of benchLine: embeddings, blocks of two norms, attention and feed-forward, and the last norm.
+const benchParams = 11*16 + 10*16 + 3*(2*2*16+16*48+48+16*16+16+16*24+24+24*16+16) + 2*16
+
+// benchFields runs the command line and returns the numbers that it prints.
+func benchFields(t *testing.T, args ...string) map[string]float64 {
+	code, out, errOut := gogpt(t, args...)
+	require.Equal(t, exitOK, code, errOut)
+	var fields map[string]any
+	onlyJSON(t, out, &fields)
+	require.Equal(t, kernelName(), fields["kernel"])
+	delete(fields, "kernel")
+	numbers := map[string]float64{}
+	for name, value := range fields {
+		if name != "rss_mb" || runtime.GOOS == "linux" {
+			require.Greater(t, value, 0.0, name)
+		}
+		numbers[name] = value.(float64)
 	}
-	require.Greater(t, r["ms_per_step"], 0.0)
-	require.GreaterOrEqual(t, r["ms_per_step"], r["ms_min"])
+	return numbers
 }
 
-func TestBenchGenerateReportsWhatItMeasured(t *testing.T) {
-	var out, errOut bytes.Buffer
-	code := run([]string{"bench", "--generate", "--layers=1", "--dim=16", "--heads=2", "--hidden=8", "--vocab=11", "--context=16", "--seq=5", "--steps=20", "--json"}, nil, &out, &errOut)
-	require.Equal(t, exitOK, code, errOut.String())
-	var r generateResult
-	require.NoError(t, json.Unmarshal(out.Bytes(), &r))
-	for _, rate := range []jsonFloat{r.Prefill, r.Decode, r.BytesPerSec, r.Bandwidth, r.Efficiency, r.PrefillFLOPS, r.PeakGFLOPS} {
-		require.Greater(t, float64(rate), 0.0)
+// requireRatio wants got to be the product of figures that were rounded to float64 on their own.
+func requireRatio(t *testing.T, want, got float64) {
+	t.Helper()
+	require.InEpsilon(t, want, got, 1e-12)
+}
+
+// Every rate follows from one time: the median step.
+func TestBench_FiguresOfAStepAgree(t *testing.T) {
+	r := benchFields(t, append(benchLine, "--batch=3", "--seq=10", "--steps=200", "--threads=2")...)
+	require.Equal(t, float64(benchParams), r["params"])
+	require.Equal(t, 2.0, r["threads"])
+	require.Greater(t, r["ms_per_step"], r["ms_min"], "of 200 steps the median is not the fastest")
+	seconds := r["ms_per_step"] / 1e3
+	requireRatio(t, 3*10, r["tokens_per_sec"]*seconds)
+	const products = 3*(16*48+16*16+2*16*24) + 11*16 // weights that are multiplied by
+	const causal = 3 * (10 * 10 / 2) * 16            // multiply-adds of Q·K, and as many of P·V, in each sequence
+	requireRatio(t, 3*2*3*(10*products+2*causal), r["gflops"]*1e9*seconds)
+	requireRatio(t, r["gflops"], r["efficiency"]*r["peak_gflops"])
+}
+
+func TestBench_FlagsBesideACaseWin(t *testing.T) {
+	r := benchFields(t, "bench", "--layers=1", "--dim=8", "--case=tiny16", "--heads=2", "--hidden=12", "--vocab=11", "--seq=4", "--steps=1", "--json")
+	require.Equal(t, float64(11*8+128*8+(2*2*8+8*24+24+8*8+8+8*12+12+12*8+8)+2*8), r["params"])
+	requireRatio(t, 16*4, r["tokens_per_sec"]*r["ms_per_step"]/1e3) // batch 16 is the case's
+	require.Equal(t, r["ms_min"], r["ms_per_step"], "of one step the median is the fastest")
+}
+
+func TestBench_FiguresOfAProductAgree(t *testing.T) {
+	r := benchFields(t, "bench", "--gemm=50,70,120", "--steps=3", "--json")
+	require.Equal(t, []float64{50, 70, 120}, []float64{r["m"], r["n"], r["k"]})
+	require.GreaterOrEqual(t, r["ms"], r["ms_min"])
+	requireRatio(t, 2*50*70*120, r["gflops"]*1e9*r["ms"]/1e3) // a multiplication and an addition for each m, n, k
+	requireRatio(t, r["gflops"], r["efficiency"]*r["peak_gflops"])
+}
+
+// A decoded token reads every weight but the positions, and the keys and values of the prompt, half a context long.
+func TestBench_FiguresOfGenerationAgree(t *testing.T) {
+	r := benchFields(t, append(benchLine, "--generate", "--seq=5", "--steps=20")...)
+	require.Equal(t, float64(benchParams), r["params"])
+	const keysAndValues = 3 * 2 * 16 * 5
+	requireRatio(t, 4*(benchParams-10*16+keysAndValues), r["bytes_per_sec"]/r["decode_tokens_per_sec"])
+	requireRatio(t, r["bytes_per_sec"], r["efficiency"]*r["bandwidth_bytes_per_sec"])
+	const products = 3 * (16*48 + 16*16 + 2*16*24) // of a token, without its logits
+	const causal = 3 * 5 * 16 / 2.0                // multiply-adds of Q·K, and as many of P·V, of a token on average
+	requireRatio(t, 2*(products+2*causal), r["prefill_gflops"]*1e9/r["prefill_tokens_per_sec"])
+}
+
+// peakResident is the most memory that this process has had resident, in bytes, as Linux counts it.
+func peakResident(t *testing.T) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	match := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(status)
+	require.NotNil(t, match)
+	kib, err := strconv.ParseFloat(string(match[1]), 64)
+	require.NoError(t, err)
+	return kib * 1024
+}
+
+// A megabyte is 10⁶ bytes, not 2²⁰, which are 4.9 % more. Linux counts its pages within less than 1 %.
+func TestBench_ResidentMemoryIsInMegabytes(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		require.Zero(t, residentMB())
+		return
 	}
+	before := peakResident(t)
+	bytes := residentMB() * 1e6
+	require.GreaterOrEqual(t, bytes, 0.99*before)
+	require.LessOrEqual(t, bytes, 1.01*peakResident(t))
+}
+
+// The first calls warm up; of the others neither a slow one nor their order matters.
+func TestBench_TheTimeOfAStepIsTheMedian(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // sleeping moves the clock, nothing else does
+		durations := []time.Duration{700, 800, 900, 9, 2, 4, 100, 3} // ms, warm-up first
+		calls := 0
+		median, least := timed(5, func() {
+			time.Sleep(durations[calls] * time.Millisecond)
+			calls++
+		})
+		require.Equal(t, len(durations), calls)
+		require.Equal(t, []float64{0.004, 0.002}, []float64{median, least})
+	})
 }
 
 func TestBenchCountsTheArithmeticOfAStep(t *testing.T) {
@@ -56,7 +145,8 @@ func TestBenchCountsTheArithmeticOfAStep(t *testing.T) {
 }
 
 func TestBenchRefusesSizesThatDoNotFit(t *testing.T) {
-	for _, args := range [][]string{{"--case=huge"}, {"--seq=0"}, {"--seq=200"}, {"--heads=3"}, {"--gemm=1,2"}, {"--gemm=0,1,1"}, {"--steps=0"},
+	for _, args := range [][]string{{"--case=huge"}, {"--seq=0"}, {"--seq=200"}, {"--seq=129"}, {"--seq=11", "--context=10"},
+		{"--heads=3"}, {"--gemm=1,2"}, {"--gemm=0,1,1"}, {"--steps=0"},
 		{"--steps=4611686018427387904"}, {"--seq=4611686018427387904"}, {"--vocab=4611686018427387904"}, {"--gemm=4294967296,4294967296,1"},
 		{"--gemm=16777216,16777216,1"}, {"--batch=16777216", "--seq=128"}, {"--batch=4611686018427387904"}} {
 		var out, errOut bytes.Buffer
