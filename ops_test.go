@@ -47,6 +47,23 @@ func TestMomentsDivideByTheLength(t *testing.T) {
 	require.Equal(t, 5.0, variance)
 }
 
+// The two sums that a variance is the difference of are rounded: where it is 0, the difference may fall below 0, and its root is none.
+func TestMoments_AVarianceIsNeverBelowZero(t *testing.T) {
+	onEachKernel(t, func(t *testing.T) {
+		for _, n := range []int{1, 33, 100, 768, 3001} {
+			norm := newLayerNorm("ln", n)
+			for _, value := range []float32{0.1, -3.3, 12345.678, 1e7, 16777213} {
+				x := slices.Repeat([]float32{value}, n)
+				_, variance := moments(x)
+				require.GreaterOrEqual(t, variance, 0.0, "%d times %g", n, value)
+				for _, y := range norm.Forward(x) {
+					require.InDelta(t, 0, y, 1e-6, "%d times %g", n, value)
+				}
+			}
+		}
+	})
+}
+
 func TestAdderMayWriteToItsOperands(t *testing.T) {
 	x, y := []float32{1, 2, 3}, []float32{10, 20, 30}
 	require.Equal(t, []float32{11, 22, 33}, new(adder).add(x, x, y))

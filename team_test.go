@@ -109,6 +109,25 @@ func TestPanicInASpanReachesTheCaller(t *testing.T) {
 	})
 }
 
+type faultyFrom struct{ first int }
+
+func (f *faultyFrom) span(lo, hi int) {
+	if lo >= f.first {
+		panic(lo)
+	}
+}
+
+// When several helpers fail, the caller hears of the first, whoever was the quickest.
+func TestTeam_RaisesThePanicOfTheFirstHelper(t *testing.T) {
+	withThreads(4, func() {
+		for first := 1; first < 4; first++ {
+			for range 20 {
+				require.PanicsWithValue(t, first, func() { parallel(4, &faultyFrom{first}, (*faultyFrom).span) })
+			}
+		}
+	})
+}
+
 func TestIdleHelpersPark(t *testing.T) {
 	withThreads(3, func() {
 		v := &visits{count: make([]int32, 3)}
