@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"os"
@@ -76,6 +77,53 @@ func TestTamperedGoldenCasesFail(t *testing.T) {
 	}
 }
 
+// What float32 cannot excuse fails the case, if only little greater than the limits: 2e-6 of logits, 2e-5 of a gradient,
+// 1e-3 of trained weights.
+func TestGolden_LimitsAreWhatFloat32Reaches(t *testing.T) {
+	for name, off := range map[string]float32{"logits/0": 5e-6, "grad/wte.weight": 5e-5, "grad/ln_f.bias": 5e-5, "trained/h.0.mlp.c_fc.weight": 2e-3} {
+		g := smallGolden(t)
+		for i := range g.tensors[name].Data {
+			g.tensors[name].Data[i] *= 1 + off
+		}
+		r, err := g.check()
+		require.NoError(t, err)
+		require.False(t, r.OK, "%s is %g off", name, off)
+	}
+}
+
+// The gradient of the keys' bias is zero by theory, so that no relative error exists: an entry beyond rounding is an infinite one.
+func TestGolden_TheKeysBiasMustNotLearn(t *testing.T) {
+	g := smallGolden(t)
+	m := newLLM(g.config, newRNG(0, 0))
+	for _, p := range m.Params() {
+		copy(p.W, g.tensors[goldenParam+p.Name].Data)
+	}
+	var r goldenResult
+	require.NoError(t, g.checkStart(m, &r))
+	require.LessOrEqual(t, float64(r.GradRelErr), goldenGradLimit)
+	m.SetAttentionBackward(StraightThrough) // gives the keys' bias a gradient
+	r = goldenResult{}
+	require.NoError(t, g.checkStart(m, &r))
+	require.True(t, math.IsInf(float64(r.GradRelErr), 1), "%v of %s", r.GradRelErr, r.WorstTensor)
+	require.Equal(t, "h.0.attn.c_attn.bias", r.WorstTensor)
+}
+
+// Any figure beyond its limit is an exit of 1, also when the continuation is PyTorch's.
+func TestGolden_AnyFigureOffIsAnExitOfOne(t *testing.T) {
+	for loss, code := range map[string]int{"": exitOK, "1": exitError} {
+		path := goldenFile(t, func(meta map[string]string, _ map[string]*tensor) { meta["loss"] = cmp.Or(loss, meta["loss"]) })
+		got, out, errText := gogpt(t, "gradcheck", "--golden="+path, "--json")
+		require.Equal(t, code, got, errText)
+		var r goldenResult
+		onlyJSON(t, out, &r)
+		require.True(t, r.GreedyEqual)
+		require.Equal(t, code == exitOK, r.OK)
+		if code != exitOK {
+			require.Contains(t, errText, path)
+		}
+	}
+}
+
 // One NaN, in the first or the last tensor that is compared, stays the worst; and the result is still JSON.
 func TestANaNInAGoldenCaseIsNotForgotten(t *testing.T) {
 	for _, name := range []string{"grad/wte.weight", "grad/ln_f.bias", "trained/wte.weight", "logits/0", "param/wpe.weight"} {
@@ -93,8 +141,8 @@ func TestANaNInAGoldenCaseIsNotForgotten(t *testing.T) {
 	}
 }
 
-// changedGolden writes a small case with its metadata and tensors changed, and returns the error of loading and checking it.
-func changedGolden(t *testing.T, change func(meta map[string]string, tensors map[string]*tensor)) error {
+// goldenFile writes a small case with its metadata and tensors changed.
+func goldenFile(t *testing.T, change func(meta map[string]string, tensors map[string]*tensor)) string {
 	file, err := loadTensors("testdata/golden/smooth.safetensors")
 	require.NoError(t, err)
 	byName := map[string]*tensor{}
@@ -104,7 +152,12 @@ func changedGolden(t *testing.T, change func(meta map[string]string, tensors map
 	change(file.Metadata, byName)
 	path := filepath.Join(t.TempDir(), "case.safetensors")
 	require.NoError(t, saveTensors(path, file.Tensors, file.Metadata))
-	g, err := loadGolden(path)
+	return path
+}
+
+// changedGolden is the error of loading and checking a changed case.
+func changedGolden(t *testing.T, change func(meta map[string]string, tensors map[string]*tensor)) error {
+	g, err := loadGolden(goldenFile(t, change))
 	if err == nil {
 		_, err = g.check()
 	}

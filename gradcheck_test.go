@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"regexp"
@@ -146,6 +147,33 @@ func TestWrongGradientsAreRefused(t *testing.T) {
 		g.g[at] = right
 		require.True(t, bool(c.checkTensor(ExactBackward, g, exact[i]).OK), g.name)
 	}
+}
+
+// Each of the 32 largest entries is looked at alone: an error of any of them that the random directions could miss is found.
+func TestGradcheck_LooksAtEachOfTheLargestEntries(t *testing.T) {
+	c := tinyCheck(8, 3)
+	all := c.gradients(ExactBackward)
+	exact := all[slices.IndexFunc(all, func(g gradTensor) bool { return g.name == "h.0.attn.c_attn.weight" })]
+	const largest, random, directions = 32, 32, 4 // as the design wants
+	require.Greater(t, len(exact.g), largest)
+	order := make([]int, len(exact.g))
+	var squares float64
+	for i, g := range exact.g {
+		order[i] = i
+		squares += float64(g) * float64(g)
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		return cmp.Compare(math.Abs(float64(exact.g[j])), math.Abs(float64(exact.g[i])))
+	})
+	for _, i := range order[:largest] {
+		wrong := exact
+		wrong.g = slices.Clone(exact.g)
+		wrong.g[i] += float32(math.Copysign(2.5*gradLimit*math.Sqrt(squares), float64(exact.g[i]))) // stays among the largest
+		require.False(t, c.checkTensor(ExactBackward, wrong, exact).OK, "entry %d", i)
+	}
+	g, fd := c.differences(ExactBackward, exact)
+	require.Len(t, g, largest+random+directions)
+	require.Len(t, fd, len(g))
 }
 
 // A backward pass of one mode does not pass for another: not even the exact one, which every mode may equal by luck.
