@@ -135,6 +135,14 @@ func TestOrdersFollowFromSeedAndEpoch(t *testing.T) {
 	require.NotEqual(t, a.epoch(0), b.epoch(0))
 }
 
+func TestDataset_ShufflesItsRowsAnewEachEpoch(t *testing.T) {
+	d := seededDataset(t, &corpus{Rows: mixedCorpus().Rows}, 100, 1)
+	require.NotEqual(t, d.inOrder(), d.epoch(0))
+	require.NotEqual(t, d.inOrder(), d.epoch(1))
+	require.NotEqual(t, d.epoch(0), d.epoch(1))
+	require.NotEqual(t, d.epoch(0), seededDataset(t, &corpus{Rows: mixedCorpus().Rows}, 100, 2).epoch(0))
+}
+
 func TestAStreamIsCutAnewEachEpochAndLosesNoToken(t *testing.T) {
 	text := strings.Repeat("0123456789", 11)
 	d := seededDataset(t, &corpus{Streams: []string{text}}, 16, 1)
