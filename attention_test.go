@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,4 +119,42 @@ func TestScoresAreScaledByTheRootOfTheChannels(t *testing.T) {
 	s := scores(new([]float32), rowMajor(q, 1, 4), rowMajor(k, 1, 4))
 	require.Equal(t, float32(70), s.data[0])
 	require.Equal(t, 70/math.Sqrt(4), softmaxRow(s.data, (&Attention{d: 4}).factor()))
+}
+
+// With scores of 0 and values that are 1 in channel s for token s, the output of query t is its dropped weights:
+// mask_s / (1 − rate) / (t + 1) in channel s of each head.
+func TestAttention_NoTwoHeadsOrQueriesShareAMask(t *testing.T) {
+	const heads, T, rate = 3, 40, 0.5
+	const shown = 24 // keys of a mask that are compared: two masks agree by chance with odds of 2⁻²⁴
+	a := newAttention("attn", 0, ModelConfig{Layers: 1, Heads: heads, Dim: heads * T, Context: T}, newRNG(1, initStream))
+	C := heads * T
+	clear(a.qkv.weight.W)
+	clear(a.out.weight.W)
+	x := make([]float32, T*C)
+	for s := range T {
+		x[s*C+s] = 1
+		for head := range heads {
+			a.qkv.weight.W[s*3*C+2*C+head*T+s] = 1
+		}
+	}
+	for c := range C {
+		a.out.weight.W[c*C+c] = 1
+	}
+	a.drop.set(rate, 7)
+	seqs, _ := sequencesOf(T)
+	y := a.Forward(x, seqs)
+	seen, kept := map[string]bool{}, 0
+	for t1 := shown - 1; t1 < T; t1++ {
+		for head := range heads {
+			mask := ""
+			for _, v := range y[t1*C+head*T:][:shown] {
+				mask += strconv.Itoa(int(math.Round(float64(v) * (1 - rate) * float64(t1+1))))
+			}
+			require.False(t, seen[mask], "query %d, head %d repeats %s", t1, head, mask)
+			seen[mask] = true
+			kept += strings.Count(mask, "1")
+		}
+	}
+	n := float64(len(seen) * shown)
+	require.InDelta(t, n*(1-rate), kept, 4*math.Sqrt(n*rate*(1-rate)))
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -35,6 +37,52 @@ func TestTheGradientLaboratoryChangesNoBit(t *testing.T) {
 		require.Len(t, none.records, 2, "two epochs")
 		require.Len(t, seen.records, 2+3, "steps 2, 4 and 6 of six")
 	}
+}
+
+// comparisons are the records of --log-attn-gradient in the log of a run.
+func comparisons(t *testing.T, flags ...string) (records []attnGradientRecord) {
+	for _, e := range logLines(t, flags...) {
+		if e["event"] != "attn_gradient" {
+			continue
+		}
+		line, err := json.Marshal(e)
+		require.NoError(t, err)
+		var r attnGradientRecord
+		require.NoError(t, json.Unmarshal(line, &r))
+		records = append(records, r)
+	}
+	return records
+}
+
+func TestAttnGradient_IsLoggedAtMultiplesOfItsInterval(t *testing.T) {
+	for every, want := range map[string][]int{"1": {1, 2, 3, 4, 5, 6, 7}, "3": {3, 6}, "7": {7}, "8": nil} {
+		var steps []int
+		for _, r := range comparisons(t, "--max-steps=7", "--log-attn-gradient="+every) {
+			steps = append(steps, r.Step)
+		}
+		require.Equal(t, want, steps, "every %s", every)
+	}
+}
+
+// The keys' bias has an exact gradient of zero, so no relative error: a quotient by rounding would stand in the log.
+func TestAttnGradient_ComparesAllPartsButTheKeysBias(t *testing.T) {
+	var parts []string
+	for _, d := range comparisons(t, "--max-steps=1", "--log-attn-gradient=1")[0].Rows {
+		if strings.HasSuffix(d.Tensor, "]") && d.Mode == "stop-gradient" {
+			parts = append(parts, strings.TrimPrefix(d.Tensor, "h.0.attn.c_attn."))
+		}
+	}
+	require.Equal(t, []string{"weight[q]", "weight[k]", "weight[v]", "bias[q]", "bias[v]"}, parts)
+}
+
+// Also the first step is compared under dropout, though no pass before it has set a mask.
+func TestAttnGradient_IsComparedUnderTheStepsDropout(t *testing.T) {
+	first := func(dropout string) gradDistance {
+		return comparisons(t, "--max-steps=1", "--log-attn-gradient=1", "--dropout="+dropout)[0].Rows[0]
+	}
+	require.Equal(t, wholeGradient, first("0").Tensor)
+	require.Equal(t, first("0.5"), first("0.5"))
+	require.Greater(t, math.Abs(float64(first("0").RelErr-first("0.5").RelErr)), 1e-3)
 }
 
 // laboratory compares on a rough model; lengths are those of the sequences.
