@@ -65,6 +65,30 @@ func TestALoadedModelHasTheBitsThatWereSaved(t *testing.T) {
 	require.Equal(t, first, second, "equal models give equal bytes")
 }
 
+// A list of no name, of one and of many: each tensor is frozen after loading exactly where it was before saving.
+func TestCheckpoint_KeepsWhichTensorsAreFrozen(t *testing.T) {
+	m, tok, path := savedModel(t)
+	for name, frozen := range map[string]func(i int) bool{
+		"none":          func(int) bool { return false },
+		"the first":     func(i int) bool { return i == 0 },
+		"one in middle": func(i int) bool { return i == 5 },
+		"the last":      func(i int) bool { return i == len(m.Params())-1 },
+		"every other":   func(i int) bool { return i%2 == 0 },
+		"all":           func(int) bool { return true },
+	} {
+		want := []string{}
+		for i, p := range m.Params() {
+			if p.Frozen = frozen(i); p.Frozen {
+				want = append(want, p.Name)
+			}
+		}
+		require.NoError(t, saveModel(path, m, tok))
+		loaded, _, err := loadModel(path)
+		require.NoError(t, err)
+		require.Equal(t, want, frozenNames(loaded), name)
+	}
+}
+
 func TestASavedModelSpeaksTheNamesOfHuggingFace(t *testing.T) {
 	_, _, path := savedModel(t)
 	file, err := loadTensors(path)

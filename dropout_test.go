@@ -148,6 +148,70 @@ func TestEveryPlaceOfTheModelHasItsOwnMask(t *testing.T) {
 	require.Len(t, seen, 3*(1+3*oddConfig.Layers))
 }
 
+// Each position occurs once, so the gradient of its embedding is zero exactly where the mask dropped it.
+func TestDropout_ReachesTheEmbeddings(t *testing.T) {
+	c := ModelConfig{Layers: 1, Heads: 2, Dim: 64, Hidden: 16, Context: 32, Vocab: 31}
+	m := roughModel(c, 4)
+	b := randomBatch(c, newRNG(4, checkStream), c.Context)
+	for _, rate := range []float64{0, 0.2, 0.6} {
+		m.SetDropout(rate, 5)
+		meanGradients(m, b, 0)
+		zeros := 0
+		for _, g := range m.embed.wpe.Grad {
+			if g == 0 {
+				zeros++
+			}
+		}
+		n := float64(c.Context * c.Dim)
+		require.InDelta(t, rate*n, zeros, 4*math.Sqrt(rate*(1-rate)*n), "rate %g", rate)
+	}
+}
+
+// droppedLosses are the losses of one text, epoch by epoch, in training that moves no weight: only masks change them.
+func droppedLosses(t *testing.T, change func(*Config, *phase)) (losses []float64) {
+	r := newTrial(t, func(c *Config, p *phase) {
+		p.train.rows = p.train.rows[3:4]
+		c.Dropout, c.Pretrain.LR = 0.5, 1e-30
+		change(c, p)
+	})
+	same := newLLM(r.cfg.Model, newRNG(1, initStream))
+	roughen(same.Params(), newRNG(1, checkStream))
+	var weights snapshot
+	weights.take(same.Params())
+	weights.restore(r.model.Params())
+	r.run(t)
+	for _, record := range r.records() {
+		losses = append(losses, float64(record.AvgLoss))
+	}
+	return losses
+}
+
+// Seed, phase, step and micro-batch each have masks of their own; a run repeats its own masks.
+func TestDropout_MasksDifferBySeedPhaseStepAndMicroBatch(t *testing.T) {
+	off := droppedLosses(t, func(c *Config, _ *phase) { c.Dropout = 0 })
+	require.InDelta(t, off[0], off[1], 1e-9, "without dropout the loss stays as it is")
+	plain := droppedLosses(t, func(*Config, *phase) {})
+	require.Equal(t, plain, droppedLosses(t, func(*Config, *phase) {}))
+	losses := map[string]float64{
+		"off":           off[0],
+		"step 1":        plain[0],
+		"step 2":        plain[1],
+		"another seed":  droppedLosses(t, func(c *Config, _ *phase) { c.Seed = 2 })[0],
+		"another phase": droppedLosses(t, func(_ *Config, p *phase) { p.train.stream = finetuneOrder })[0],
+		// the mean of both would be the loss of the first alone if they had the same masks
+		"two micro-batches of the text": droppedLosses(t, func(c *Config, p *phase) {
+			p.train.rows, c.Pretrain.Accum = []example{p.train.rows[0], p.train.rows[0]}, []int{2}
+		})[0],
+	}
+	for a, lossA := range losses {
+		for b, lossB := range losses {
+			if a != b {
+				require.Greater(t, math.Abs(lossA-lossB), 1e-3, "%s and %s have the same masks", a, b)
+			}
+		}
+	}
+}
+
 // moveAlong moves the weights by a multiple of their gradient.
 func moveAlong(p *Param, a float64) {
 	for i, g := range p.Grad {
