@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -190,6 +191,30 @@ func TestANaNInTheWeightsIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "loss is NaN at step 1 of pretrain; first at fault: weights of "+r.model.Params()[3].Name)
 }
 
+// The gain of the last norm is 0, so every logit is 0 and the loss is ln V. The gradient of that gain is the target's
+// embedding, 3e38, times x̂ = √15 of a row with a single entry: more than float32 holds.
+func TestTrain_AGradientThatOverflowsBehindAFiniteLossDiverges(t *testing.T) {
+	const input, target = 'a', 'b'
+	r := newTrial(t, func(_ *Config, p *phase) { p.train.rows = []example{{tokens: []int{input, target}}} })
+	for _, p := range r.model.Params() {
+		switch p.Name {
+		case "wpe.weight", "ln_f.weight":
+			clear(p.W)
+		case "wte.weight":
+			row := func(token int) []float32 { return p.W[token*r.cfg.Model.Dim:][:r.cfg.Model.Dim] }
+			clear(row(input))
+			clear(row(target))
+			row(input)[0], row(target)[0] = 1, 3e38
+		}
+	}
+	loss := r.model.Loss(new(Batch).pack(r.phase.train.rows), 0)
+	require.InDelta(t, math.Log(minVocabSize), loss.mean(), 1e-6)
+	before := r.weights()
+	_, err := r.trainer.run(context.Background(), r.phase)
+	require.ErrorContains(t, err, "gradient norm is +Inf at step 1 of pretrain; first at fault: gradient of ln_f.weight")
+	require.Equal(t, before, r.weights())
+}
+
 // overfit lets a tiny model learn one text by heart while another, held out, gets worse.
 func overfit(c *Config, p *phase) {
 	c.Pretrain.Epochs, c.Pretrain.LR, c.Pretrain.Patience = 40, 2e-2, 4
@@ -199,22 +224,26 @@ func overfit(c *Config, p *phase) {
 	p.train.rows = p.train.rows[:2]
 }
 
-func TestTheBestWeightsOfValidationArePutBack(t *testing.T) {
-	r := newTrial(t, overfit)
-	require.Equal(t, endEarlyStop, r.run(t))
-	records := r.records()
-	best := slices.MinFunc(records, func(a, b *epochRecord) int {
-		if *a.ValLoss < *b.ValLoss {
-			return -1
-		}
-		return 1
-	})
-	last := records[len(records)-1]
-	require.Less(t, float64(*best.ValLoss), float64(*last.ValLoss), "the last epoch must not be the best")
-	require.Less(t, float64(last.AvgLoss), float64(best.AvgLoss), "training loss would choose the last")
-	loss := r.eval.loss(r.phase.held)
-	require.Equal(t, float64(*best.ValLoss), loss.mean())
-	require.Equal(t, *best.ValLoss, last.BestLoss)
+// Whatever ends a phase well, the model holds the weights of the lowest validation loss, not the last ones.
+func TestTrain_PutsTheBestWeightsBackAtEveryNormalEnd(t *testing.T) {
+	for _, end := range []struct {
+		reason             string
+		patience, maxSteps int
+	}{{endEarlyStop, 4, 0}, {endCompleted, 0, 0}, {endMaxSteps, 0, 70}} {
+		r := newTrial(t, func(c *Config, p *phase) {
+			overfit(c, p)
+			c.Pretrain.Patience, c.MaxSteps = end.patience, end.maxSteps
+		})
+		require.Equal(t, end.reason, r.run(t))
+		records := r.records()
+		best := slices.MinFunc(records, func(a, b *epochRecord) int { return cmp.Compare(*a.ValLoss, *b.ValLoss) })
+		last := records[len(records)-1]
+		require.Less(t, float64(*best.ValLoss), float64(*last.ValLoss), "the last epoch must not be the best")
+		require.Less(t, float64(last.AvgLoss), float64(best.AvgLoss), "training loss would choose the last")
+		loss := r.eval.loss(r.phase.held)
+		require.Equal(t, float64(*best.ValLoss), loss.mean(), end.reason)
+		require.Equal(t, *best.ValLoss, last.BestLoss)
+	}
 }
 
 func TestExhaustedPatienceMovesToTheNextStageAndStopsInTheLast(t *testing.T) {
