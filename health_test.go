@@ -66,3 +66,32 @@ func TestTooFewEpochsGiveNoVerdict(t *testing.T) {
 	require.Equal(t, "unknown", judge(steadyRun()[:2]).Verdict)
 	require.Equal(t, "healthy", judge(steadyRun()[:3]).Verdict)
 }
+
+// runOfLosses is a run with these losses, well in every other respect.
+func runOfLosses(losses ...float64) (records []*epochRecord) {
+	for _, loss := range losses {
+		records = append(records, &epochRecord{AvgLoss: jsonFloat(loss), PPL: jsonFloat(math.Exp(loss)), AvgGradNorm: 1, TokensPerSec: 1000})
+	}
+	return records
+}
+
+func TestHealth_LooksAtTheStretchThatEachCriterionIsAbout(t *testing.T) {
+	jump := 0.25 // nats: a perplexity 1.28 times the one before, a loss that is far from an explosion
+	for name, c := range map[string]struct {
+		losses           []float64
+		loss, perplexity bool
+	}{
+		"a jump before the last third":             {[]float64{5, 5 + jump, 4, 3, 2, 1}, true, true},
+		"a jump between the last two of six":       {[]float64{5, 4, 3, 2, 1, 1 + jump}, true, false},
+		"the last third of four epochs is two":     {[]float64{5, 4, 3, 3 + jump}, true, false},
+		"the last third of five epochs is two":     {[]float64{5, 4, 3, 2, 2 + jump}, true, false},
+		"the last third of seven epochs is three":  {[]float64{8, 7, 6, 5, 4, 4 + jump, 3}, true, false},
+		"many small rises add up to an explosion":  {[]float64{5, 3, 3.2, 3.4, 3.6, 3.5, 3.4, 3.3, 3.2}, false, true},
+		"small rises that the next epoch undoes":   {[]float64{5, 4, 4.3, 3, 3.3, 2, 1.9, 1.8, 1.7}, true, true},
+		"a rise above the start, but not the best": {[]float64{3, 2.9, 3.2, 2.8, 2.7, 2.6}, true, true},
+	} {
+		h := judge(runOfLosses(c.losses...))
+		require.Equal(t, []bool{c.loss, c.perplexity}, []bool{h.Loss, h.Perplexity}, name)
+		require.True(t, h.GradNorm && h.Speed, name)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -130,4 +131,58 @@ func TestTheEstimateFollowsThePaceOfTheLatestEpochs(t *testing.T) {
 		m.history["pretrain"] = append(m.history["pretrain"], &epochRecord{Phase: "pretrain", Epoch: epoch, Epochs: 20, left: 20 - epoch, ElapsedSec: jsonFloat(elapsed)})
 	}
 	require.Equal(t, "2m0s", m.eta(m.history["pretrain"][7]))
+}
+
+// tableColumn reads a column, counted from 0, of every line of a table that tells an epoch.
+func tableColumn(table string, column int) (values []string) {
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		if len(fields) > 8 && strings.Contains(fields[0], "/") && strings.HasSuffix(fields[1], "%") {
+			values = append(values, fields[column])
+		}
+	}
+	return values
+}
+
+func TestMonitor_AnEstimateRestsOnTheEpochsOfItsPhaseAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // on a clock of its own, which stands but for Sleep
+		var out bytes.Buffer
+		m := newMonitor(&out, nil, nil, false)
+		for _, p := range []struct {
+			name string
+			pace time.Duration
+		}{{"pretrain", 100 * time.Second}, {"finetune", 10 * time.Second}} {
+			m.phase(&phase{name: p.name, train: &dataset{}}, 4, nil)
+			for epoch := 1; epoch <= 4; epoch++ {
+				time.Sleep(p.pace)
+				require.NoError(t, m.epoch(&epochRecord{Phase: p.name, Epoch: epoch, Epochs: 4, left: 4 - epoch}))
+			}
+		}
+		require.Equal(t, []string{"5m0s", "3m20s", "1m40s", "0s", "30s", "20s", "10s", "0s"}, tableColumn(out.String(), 8))
+	})
+}
+
+func TestMonitor_EveryPhaseHasAVerdictOfItsOwn(t *testing.T) {
+	var out, log bytes.Buffer
+	m := newMonitor(&out, nil, &log, false)
+	for _, p := range []struct {
+		name string
+		last jsonFloat
+	}{{"pretrain", 1}, {"finetune", 9}} {
+		m.phase(&phase{name: p.name, train: &dataset{}}, 9, nil)
+		records := steadyRun()
+		records[8].AvgLoss = p.last
+		for _, r := range records {
+			r.Phase = p.name
+			require.NoError(t, m.epoch(r))
+		}
+	}
+	log.Reset()
+	require.NoError(t, m.end(endRecord{Reason: endCompleted}))
+	require.Contains(t, out.String(), "health of pretrain: healthy")
+	require.Contains(t, out.String(), "health of finetune: unhealthy")
+	var end endRecord
+	require.NoError(t, json.Unmarshal(log.Bytes(), &end))
+	require.Equal(t, "healthy", end.Health["pretrain"].Verdict)
+	require.Equal(t, "unhealthy", end.Health["finetune"].Verdict)
 }

@@ -52,6 +52,17 @@ func TestALogIsReadBackAsItWasWritten(t *testing.T) {
 	require.Equal(t, endEarlyStop, l.end.Reason)
 }
 
+func TestRunLog_TheFirstOfEqualLossesIsTheBest(t *testing.T) {
+	l := &runLog{}
+	for _, record := range testRun() {
+		if r, ok := record.(*epochRecord); ok && r.Epoch > 1 {
+			*r.ValLoss = 4.5
+		}
+		require.NoError(t, l.observe(record))
+	}
+	require.Equal(t, 2, l.phases[0].best().Epoch, "epochs 2 and 3 are equal; training keeps the weights of the first")
+}
+
 func TestANullOfTheLogIsNaN(t *testing.T) {
 	var r epochRecord
 	require.NoError(t, json.Unmarshal([]byte(`{"avg_loss":null,"ppl":2}`), &r))

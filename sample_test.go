@@ -33,6 +33,30 @@ func TestTheSampleOfATextIsItsBeginning(t *testing.T) {
 	}
 }
 
+func TestSample_ThePromptOfATextIsAThirdOfItAndNeverLong(t *testing.T) {
+	const text = "The sun is a star, and so are many of the lights that we see at night."
+	for _, c := range []struct{ length, want int }{ // in bytes, which are the tokens here, beside one end of text before and one behind
+		{1, 1}, {4, 2}, {7, 3}, {13, 5}, {28, 10}, {31, 11}, {len(text), 11}, // with the end of text never above twelve tokens
+	} {
+		tok := byteTokenizer(t)
+		p := newSamplePrompt(tok, newDataset(tok, &corpus{Rows: []string{text[:c.length]}}, 128, false, true))
+		require.Equal(t, text[:c.want], p.text, "of %d bytes", c.length)
+	}
+}
+
+func TestSample_AQuestionThatFillsTheContextStillHasAnAnswer(t *testing.T) {
+	tok := byteTokenizer(t)
+	question := promptTokens(tok, "What is the sun?")
+	for _, context := range []int{len(question) - 1, len(question), len(question) + 1} {
+		d := newDataset(tok, &corpus{Pairs: []pair{{"What is the sun?", "A star."}}}, context, true, true)
+		p := newSamplePrompt(tok, d)
+		require.Equal(t, question[:min(len(question), context)], p.tokens, "a context of %d", context)
+		m := roughModel(ModelConfig{Layers: 1, Heads: 1, Dim: 8, Hidden: 8, Context: context, Vocab: tok.size()}, 1)
+		_, err := greedy(m, p.tokens, 1, tok.endOfText)
+		require.NoError(t, err)
+	}
+}
+
 func TestASampleFollowsEpochsFartherAndFartherApart(t *testing.T) {
 	p := &samplePrompt{}
 	var due []int

@@ -156,3 +156,16 @@ func TestEventsWithoutValidationHaveNoEvalLoss(t *testing.T) {
 	require.NotContains(t, scalars, "eval/loss")
 	require.Equal(t, float32(2), scalars["train/loss"])
 }
+
+func TestTensorBoard_EveryScalarIsTheFieldOfItsName(t *testing.T) {
+	var file bytes.Buffer
+	val := jsonFloat(6)
+	l := &eventLog{out: &file}
+	require.NoError(t, l.observe(&epochRecord{Phase: "pretrain", Step: 1, AvgLoss: 1, PPL: 2, AvgGradNorm: 3, LR: 4, SamplesPerSec: 5,
+		TokensPerSec: 50, ValLoss: &val, BestLoss: 60}))
+	records, err := readTFRecords(&file)
+	require.NoError(t, err)
+	_, _, scalars := readScalars(t, records[0])
+	require.Equal(t, map[string]float32{"train/loss": 1, "train/ppl": 2, "train/grad_norm": 3, "train/learning_rate": 4,
+		"train/samples_per_second": 5, "eval/loss": 6}, scalars)
+}
