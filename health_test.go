@@ -70,7 +70,8 @@ func TestTooFewEpochsGiveNoVerdict(t *testing.T) {
 // runOfLosses is a run with these losses, well in every other respect.
 func runOfLosses(losses ...float64) (records []*epochRecord) {
 	for _, loss := range losses {
-		records = append(records, &epochRecord{AvgLoss: jsonFloat(loss), PPL: jsonFloat(math.Exp(loss)), AvgGradNorm: 1, TokensPerSec: 1000})
+		records = append(records, &epochRecord{AvgLoss: jsonFloat(loss), PPL: jsonFloat(math.Exp(loss)),
+			AvgGradNorm: 1, TokensPerSec: 1000})
 	}
 	return records
 }

@@ -35,8 +35,9 @@ func TestTheSampleOfATextIsItsBeginning(t *testing.T) {
 
 func TestSample_ThePromptOfATextIsAThirdOfItAndNeverLong(t *testing.T) {
 	const text = "The sun is a star, and so are many of the lights that we see at night."
-	for _, c := range []struct{ length, want int }{ // in bytes, which are the tokens here, beside one end of text before and one behind
-		{1, 1}, {4, 2}, {7, 3}, {13, 5}, {28, 10}, {31, 11}, {len(text), 11}, // with the end of text never above twelve tokens
+	// Every byte is a token, with an end of text before and one behind; with the former the prompt has at most twelve.
+	for _, c := range []struct{ length, want int }{
+		{1, 1}, {4, 2}, {7, 3}, {13, 5}, {28, 10}, {31, 11}, {len(text), 11},
 	} {
 		tok := byteTokenizer(t)
 		p := newSamplePrompt(tok, newDataset(tok, &corpus{Rows: []string{text[:c.length]}}, 128, false, true))

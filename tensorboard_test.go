@@ -161,8 +161,8 @@ func TestTensorBoard_EveryScalarIsTheFieldOfItsName(t *testing.T) {
 	var file bytes.Buffer
 	val := jsonFloat(6)
 	l := &eventLog{out: &file}
-	require.NoError(t, l.observe(&epochRecord{Phase: "pretrain", Step: 1, AvgLoss: 1, PPL: 2, AvgGradNorm: 3, LR: 4, SamplesPerSec: 5,
-		TokensPerSec: 50, ValLoss: &val, BestLoss: 60}))
+	require.NoError(t, l.observe(&epochRecord{Phase: "pretrain", Step: 1, AvgLoss: 1, PPL: 2, AvgGradNorm: 3, LR: 4,
+		SamplesPerSec: 5, TokensPerSec: 50, ValLoss: &val, BestLoss: 60}))
 	records, err := readTFRecords(&file)
 	require.NoError(t, err)
 	_, _, scalars := readScalars(t, records[0])

@@ -75,7 +75,8 @@ func TestTrain_AnEpochThatMaxStepsCutsIsLoggedByTheStepsItTook(t *testing.T) {
 }
 
 func TestTrain_TheUpdateRatioIsThatOfTheLastStep(t *testing.T) {
-	after := func(steps int) (*trial, epochRecord) { // at one learning rate, so that the longer run goes on from the shorter
+	// The learning rate stays, so that the longer run begins with the steps of the shorter one.
+	after := func(steps int) (*trial, epochRecord) {
 		r := newTrial(t, func(c *Config, _ *phase) { c.MaxSteps, c.Pretrain.MinLR = steps, c.Pretrain.LR })
 		return r, loggedEpochs(t, r)[0]
 	}
