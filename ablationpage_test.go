@@ -13,8 +13,8 @@ import (
 // shiftedRuns are runs of three seeds whose losses lie this far from those of the stable configuration, on every seed.
 func shiftedRuns(shift float64) []*runLog { return endedRuns(4+shift, 5+shift, 4.5+shift) }
 
-// pageOfShifts draws the page of one change a shift, each named by its verdict's place.
-func pageOfShifts(t *testing.T, names []string, shifts []float64) (rows map[string]string) {
+// rowsOfShifts draws the page of changes that shift all losses, and returns the row of each by its name.
+func rowsOfShifts(t *testing.T, names []string, shifts []float64) (rows map[string]string) {
 	s := &ablationSummary{Seeds: []uint64{1, 2, 3}, Changes: []changeResult{
 		newChangeResult(&ablation{Name: stableName}, nil, shiftedRuns(0), shiftedRuns(0))}}
 	for i, name := range names {
@@ -96,7 +96,7 @@ func TestAblation_CurvesShowWhatEveryEpochMeasured(t *testing.T) {
 }
 
 func TestAblation_AVerdictHasItsColour(t *testing.T) {
-	rows := pageOfShifts(t, []string{"gains", "loses", "neither"}, []float64{-0.3, 0.3, 0.001})
+	rows := rowsOfShifts(t, []string{"gains", "loses", "neither"}, []float64{-0.3, 0.3, 0.001})
 	for name, class := range map[string]string{"gains": "good", "loses": "bad", "neither": "open", stableName: "open"} {
 		require.Contains(t, rows[name], `<td class="`+class+`">`, name)
 		require.Equal(t, name != stableName, strings.Contains(rows[name], `class="dot `+class+`"`), name)
@@ -106,7 +106,7 @@ func TestAblation_AVerdictHasItsColour(t *testing.T) {
 func TestAblation_ADrawingReachesTwiceTheMedianAndPointsToWhatLiesBeyond(t *testing.T) {
 	names := []string{"little", "less", "middle", "explodes", "soars"}
 	shifts := []float64{0.1, -0.2, 0.3, 5, -5}
-	rows := pageOfShifts(t, names, shifts)
+	rows := rowsOfShifts(t, names, shifts)
 	const reach = 2 * 0.3 // the median of the sizes
 	for i, name := range names {
 		dots := numbersIn(rows[name], `<circle class="dot [a-z]*" cx="([^"]*)"`)

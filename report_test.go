@@ -122,3 +122,45 @@ func TestARunWithoutAnEpochStillHasAPage(t *testing.T) {
 	require.NoError(t, pageTemplate.ExecuteTemplate(&page, "report", newReportPage([]*runLog{l})))
 	require.Contains(t, page.String(), "none in the log")
 }
+
+// factsOf reads the small figures of a page by their names.
+func factsOf(page string) map[string]string {
+	facts := map[string]string{}
+	fact := regexp.MustCompile(`<div class="fact"><dt>([^<]*)</dt><dd>([^<]*)</dd>`)
+	for _, m := range fact.FindAllStringSubmatch(page, -1) {
+		facts[m[1]] = m[2]
+	}
+	return facts
+}
+
+func TestReport_TheFactsAreThoseOfTheRun(t *testing.T) {
+	records := testRun()
+	for i, c := range []struct {
+		step          int
+		clipped, pace float64
+	}{{10, 1, 100}, {20, 0.5, 300}, {25, 0, 200}} {
+		r := records[[]int{1, 4, 5}[i]].(*epochRecord)
+		r.Step, r.ClippedShare, r.TokensPerSec = c.step, jsonFloat(c.clipped), jsonFloat(c.pace)
+	}
+	end := records[6].(endRecord)
+	end.ElapsedSec = 83.4
+	records[6] = end
+	facts := factsOf(pageOf(t, logOf(t, records)))
+	for name, want := range map[string]string{
+		"vocabulary": "300", "seed": "1", "kernel": "generic", "end": "early stop", "time": "1m23.4s",
+		"best validation loss": "4.5000", "its perplexity": "90.02", "best epoch": "2",
+		"epochs": "3 of 4", "last training loss": "3.0000", "steps": "25",
+		"tokens a second": "200",  // the median
+		"clipped steps":   "60 %", // 10 of the first ten, 5 of the next ten, none of the last five
+	} {
+		require.Equal(t, want, facts[name], name)
+	}
+	require.NotContains(t, facts, "best training loss")
+
+	for _, i := range []int{1, 4, 5} {
+		records[i].(*epochRecord).ValLoss = nil
+	}
+	facts = factsOf(pageOf(t, logOf(t, records)))
+	require.Equal(t, []string{"3.0000", "3"}, []string{facts["best training loss"], facts["best epoch"]})
+	require.NotContains(t, facts, "best validation loss")
+}
