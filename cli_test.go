@@ -26,12 +26,18 @@ func gogpt(t *testing.T, args ...string) (code int, out, err string) {
 	return gogptReading(t, forbiddenInput{t}, args...)
 }
 
-func gogptReading(_ *testing.T, in io.Reader, args ...string) (code int, out, err string) {
+func gogptReading(t *testing.T, in io.Reader, args ...string) (code int, out, err string) {
+	var outBuf, errBuf bytes.Buffer
+	code = runInFolder(t, args, in, &outBuf, &errBuf)
+	return code, outBuf.String(), errBuf.String()
+}
+
+// runInFolder carries out a command line outside the package's folder and puts the number of threads back.
+func runInFolder(t *testing.T, args []string, in io.Reader, out, err io.Writer) (code int) {
+	leavePackageFolder(t)
 	before := threads()
 	defer setThreads(before)
-	var outBuf, errBuf bytes.Buffer
-	code = run(args, in, &outBuf, &errBuf)
-	return code, outBuf.String(), errBuf.String()
+	return run(args, in, out, err)
 }
 
 // tiny is a command line that trains a tiny model for one epoch; later flags win.

@@ -69,13 +69,14 @@ func TestAnInputThatCannotBeReadHasEnded(t *testing.T) {
 	require.Equal(t, 1, strings.Count(notes.String(), "standard input: bad file descriptor"), notes.String())
 }
 
-// The test runs itself once more as a program that has caught one signal and gets another.
+// The test runs itself once more as a program that has caught one signal and gets another. The second is SIGTERM: a parent
+// like nohup or a shell's background job may have told the program to ignore SIGINT.
 func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	if os.Getenv("GOGPT_TEST_SIGNALS") != "" {
 		ctx, _, _ := catchSignals()
 		syscall.Kill(os.Getpid(), syscall.SIGINT)
 		<-ctx.Done()
-		syscall.Kill(os.Getpid(), syscall.SIGINT)
+		syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		time.Sleep(20 * time.Second)
 		return
 	}
@@ -84,6 +85,6 @@ func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	started := time.Now()
 	ended := new(exec.ExitError)
 	require.ErrorAs(t, self.Run(), &ended)
-	require.Equal(t, syscall.SIGINT, ended.Sys().(syscall.WaitStatus).Signal())
+	require.Equal(t, syscall.SIGTERM, ended.Sys().(syscall.WaitStatus).Signal())
 	require.Less(t, time.Since(started), 15*time.Second)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// walked trains a tiny model in the present folder with someone who types the lines of a script.
+// walked trains a tiny model, in a folder of the test, with someone who types the lines of a script.
 func walked(t *testing.T, lines []string, flags ...string) (code int, out, notes string) {
 	args := tiny(append(append(smallData(t), "--no-interactive=false", "--finetune-epochs=1"), flags...)...)
 	return gogptReading(t, &script{t, lines}, args...)

@@ -12,15 +12,6 @@ import (
 
 // What happens when the reader of standard output leaves, as head does.
 
-const asProgram = "GOGPT_TEST_AS_PROGRAM" // set: the test's binary is the program
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
 // abandoned is a pipe whose reader has left.
 func abandoned(t *testing.T) *os.File {
 	reader, writer, err := os.Pipe()
@@ -30,12 +21,12 @@ func abandoned(t *testing.T) *os.File {
 	return writer
 }
 
-// program runs the built program with an abandoned standard output.
+// program runs the built program in an empty folder with an abandoned standard output.
 func program(t *testing.T, args ...string) (errText string, err error) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), asProgram+"=1")
 	var errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = abandoned(t), &errOut
 	err = cmd.Run()
@@ -67,10 +58,9 @@ func TestWhatOnlyShowsEndsQuietlyWithItsReader(t *testing.T) {
 }
 
 func TestATrainingWithQuestionsOutlivesItsReaderToo(t *testing.T) {
-	t.Chdir(t.TempDir())
 	var errOut bytes.Buffer
 	args := tiny(append(smallData(t), "--no-interactive=false", "--finetune-epochs=1")...)
-	require.Equal(t, exitOK, run(args, &script{t, nil}, abandoned(t), &errOut), errOut.String())
+	require.Equal(t, exitOK, runInFolder(t, args, &script{t, nil}, abandoned(t), &errOut), errOut.String())
 	for _, path := range []string{pretrainedPath, finalPath} {
 		_, _, err := loadModel(path)
 		require.NoError(t, err)

@@ -149,7 +149,7 @@ func TestAModelThatCannotBeSavedIsAFailedRun(t *testing.T) {
 	out, log := &remover{folder: t.TempDir()}, filepath.Join(t.TempDir(), "run.jsonl")
 	var errOut bytes.Buffer
 	args := tiny(append(smallData(t), "--save="+filepath.Join(out.folder, "m.safetensors"), "--log-json="+log)...)
-	require.Equal(t, exitError, run(args, forbiddenInput{t}, out, &errOut))
+	require.Equal(t, exitError, runInFolder(t, args, forbiddenInput{t}, out, &errOut))
 	require.Contains(t, errOut.String(), "cannot write into folder")
 	data, err := os.ReadFile(log)
 	require.NoError(t, err)
@@ -258,7 +258,7 @@ func TestASignalEndsTheRunInGoodOrder(t *testing.T) {
 		path, log := filepath.Join(dir, "m.safetensors"), filepath.Join(dir, "run.jsonl")
 		args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0", "--save="+path, "--log-json="+log)...)
 		var errOut bytes.Buffer
-		require.Equal(t, code, run(args, forbiddenInput{t}, &signaller{signal: signal}, &errOut))
+		require.Equal(t, code, runInFolder(t, args, forbiddenInput{t}, &signaller{signal: signal}, &errOut))
 		require.Equal(t, "gogpt: interrupted by "+signal.String()+"\n", errOut.String())
 		data, err := os.ReadFile(log)
 		require.NoError(t, err)
@@ -271,7 +271,7 @@ func TestASignalEndsTheRunInGoodOrder(t *testing.T) {
 func TestAnInterruptedPretrainingIsNotCalledFinal(t *testing.T) {
 	dir := t.TempDir()
 	args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs=1", "--checkpoint-dir="+dir)...)
-	require.Equal(t, 130, run(args, forbiddenInput{t}, &signaller{signal: os.Interrupt}, new(bytes.Buffer)))
+	require.Equal(t, 130, runInFolder(t, args, forbiddenInput{t}, &signaller{signal: os.Interrupt}, new(bytes.Buffer)))
 	require.FileExists(t, filepath.Join(dir, pretrainedModel))
 	require.NoFileExists(t, filepath.Join(dir, finalModel))
 }
