@@ -45,9 +45,10 @@ func TestAnAnswerTellsOfItsOwnContext(t *testing.T) {
 	for _, width := range []int{1, 5} {
 		c := defaultGeneration()
 		c.Beams, c.MaxTokens = width, 12
+		g := newGenerator(m, words, c) // every search reuses the windows of those before
 		for first := range 30 {
 			prompt[0] = first
-			a, err := newGenerator(m, words, c).answer(t.Context(), prompt, func([]byte) {})
+			a, err := g.answer(t.Context(), prompt, func([]byte) {})
 			require.NoError(t, err)
 			fed := idsOf(a.tokens)
 			if a.reason == stopMaxTokens {
@@ -231,4 +232,32 @@ func TestAnInterruptedSearchGivesWhatItHas(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, stopInterrupted, cut.reason)
 	require.Len(t, cut.tokens, 1)
+}
+
+// An answer that ended early and leads is overtaken by a longer one whose score ends up higher: -0.69 against
+// -0.80 / (25/6)^0.6 = -0.34, though after one token the longer one has -0.80.
+func TestBeam_ALongAnswerOvertakesOneThatEndedEarly(t *testing.T) {
+	m, words := timetableModel(t, 32, 1, chances{endOfText: 0.5, "a": 0.45, "c": 0.05}, chances{"b": 1})
+	c := shortAnswers(20)
+	c.Beams = 2
+	a, err := newGenerator(m, words, c).answer(t.Context(), words.encode("?"), func([]byte) {})
+	require.NoError(t, err)
+	require.Equal(t, "a"+strings.Repeat("b", 19), a.text)
+	require.InDelta(t, math.Log(0.45)/math.Pow(25.0/6, 0.6), a.beams[0].score, 1e-3)
+}
+
+// An end counts only among the likeliest hypotheses, as many as there are beams, even where it would win later.
+func TestBeam_AnEndOutsideTheBeamsDoesNotCount(t *testing.T) {
+	even := chances{}
+	for _, letter := range strings.Split("cdefghij", "") {
+		even[letter] = 1.0 / 8
+	}
+	m, words := timetableModel(t, 32, 1, chances{"a": 0.4, "b": 0.35, endOfText: 0.25}, even)
+	for width, reason := range map[int]string{2: stopMaxTokens, 3: stopEnd} {
+		c := shortAnswers(2)
+		c.Beams = width
+		a, err := newGenerator(m, words, c).answer(t.Context(), words.encode("?"), func([]byte) {})
+		require.NoError(t, err)
+		require.Equal(t, reason, a.reason, "%d beams", width)
+	}
 }

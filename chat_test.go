@@ -175,9 +175,14 @@ func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
 		"--model=m --min-p=2":                "--min-p=2: takes",
 		"--model=m --repetition-penalty=0":   "--repetition-penalty=0: takes",
 		"--model=m --frequency-penalty=Inf":  "--frequency-penalty=+Inf: takes",
+		"--model=m --frequency-penalty=10.1": "--frequency-penalty=10.1: takes a number from -10 to 10",
+		"--model=m --frequency-penalty=-11":  "--frequency-penalty=-11: takes a number from -10 to 10",
 		"--model=m --max-tokens=0":           "--max-tokens=0: takes",
 		"--model=m --beam=0":                 "--beam=0: takes",
 		"--model=m --beam=2 --temperature=1": "--beam=2: takes",
+		"--model=m --beam=2 --top-k=5":       "--beam=2: takes no temperature, cut or penalty",
+		"--model=m --beam=2 --top-p=0.5":     "--beam=2: takes no temperature, cut or penalty",
+		"--model=m --beam=2 --min-p=0.5":     "--beam=2: takes no temperature, cut or penalty",
 		"--model=m --threads=0":              "--threads=0: takes",
 		"--model=m --prompt=":                "--prompt=: takes",
 		"--model=m --tempurature=1":          "did you mean --temperature?",
@@ -191,4 +196,50 @@ func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
 	code, _, errText := gogpt(t, "chat", "--model=/no/such/file")
 	require.Equal(t, exitError, code)
 	require.Contains(t, errText, "/no/such/file")
+}
+
+// A quarter of the context, or max-tokens where that is less, stays free for the answer. A turn of the user's one letter and an
+// empty answer has 4 tokens, the question that is asked 3.
+func TestChat_KeepsAQuarterOfTheContextForTheAnswer(t *testing.T) {
+	m, words := timetableModel(t, 48, 1, saying("")...)
+	for maxTokens, room := range map[int]int{256: 48 - 12, 12: 48 - 12, 6: 48 - 6} {
+		c := newChat(m, words, shortAnswers(maxTokens))
+		noted(t, c, strings.Split("abcdefghijklmn", "")...)
+		prompt, _ := c.prompt("?")
+		require.Len(t, prompt, (room-3)/4*4+3, "max-tokens %d", maxTokens)
+	}
+}
+
+// Each flag reaches the generator: the answer is the generator's own with the same setting, and differs from all others.
+func TestChat_EachSettingChangesTheAnswer(t *testing.T) {
+	m, words := generationModel(t, 64)
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	require.NoError(t, saveModel(path, m, words))
+	seen := map[string]string{}
+	for flags, set := range map[string]func(c *generationConfig){
+		"":                            func(*generationConfig) {},
+		"--temperature=3":             func(c *generationConfig) { c.Temperature = 3 },
+		"--temperature=3 --seed=7":    func(c *generationConfig) { c.Temperature, c.Seed = 3, 7 },
+		"--temperature=3 --top-k=3":   func(c *generationConfig) { c.Temperature, c.TopK = 3, 3 },
+		"--temperature=3 --top-p=0.4": func(c *generationConfig) { c.Temperature, c.TopP = 3, 0.4 },
+		"--temperature=3 --min-p=0.3": func(c *generationConfig) { c.Temperature, c.MinP = 3, 0.3 },
+		"--repetition-penalty=1.5":    func(c *generationConfig) { c.Repetition = 1.5 },
+		"--frequency-penalty=0.5":     func(c *generationConfig) { c.Frequency = 0.5 },
+		"--beam=4":                    func(c *generationConfig) { c.Beams = 4 },
+		"--max-tokens=17":             func(c *generationConfig) { c.MaxTokens = 17 },
+	} {
+		args := append([]string{"chat", "--model=" + path, "--prompt=the cat", "--json", "--max-tokens=20"}, strings.Fields(flags)...)
+		code, out, errText := gogpt(t, args...)
+		require.Equal(t, exitOK, code, errText)
+		var r answerResult
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		c := shortAnswers(20)
+		set(&c)
+		want, err := newGenerator(m, words, c).answer(t.Context(), promptTokens(words, "the cat"), func([]byte) {})
+		require.NoError(t, err)
+		require.Equal(t, idsOf(want.tokens), r.Tokens, flags)
+		other, same := seen[fmt.Sprint(r.Tokens)]
+		require.False(t, same, "%q answers as %q", flags, other)
+		seen[fmt.Sprint(r.Tokens)] = flags
+	}
 }

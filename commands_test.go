@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -192,4 +193,19 @@ func TestAFailedCheckExitsWithOne(t *testing.T) {
 	require.ErrorIs(t, printGradRows(c, []gradRow{{OK: true}, {}}, false), errChecksFailed)
 	require.ErrorIs(t, printGradRows(c, []gradRow{{}, {OK: true}}, false), errChecksFailed, "a later success excuses nothing")
 	require.ErrorIs(t, printGradRows(c, []gradRow{{}}, true), errChecksFailed)
+}
+
+func TestCommands_TheThreadsAreThoseOfTheFlag(t *testing.T) {
+	_, _, model := savedModel(t)
+	defer setThreads(threads())
+	for _, args := range [][]string{
+		tiny(smallData(t)...), {"chat", "--model=" + model, "--prompt=a", "--max-tokens=1"},
+		{"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["ab"]`)},
+	} {
+		setThreads(1)
+		leavePackageFolder(t)
+		var errOut bytes.Buffer
+		require.Equal(t, exitOK, run(append(args, "--threads=3"), forbiddenInput{t}, io.Discard, &errOut), errOut.String())
+		require.Equal(t, 3, threads(), args[0])
+	}
 }

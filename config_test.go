@@ -57,7 +57,7 @@ func TestEveryRangeIsChecked(t *testing.T) {
 		"accum":              {func(c *Config) { c.Pretrain.Accum = []int{1, 0} }},
 		"restarts":           {func(c *Config) { c.Pretrain.Restarts = -1 }},
 		"finetune-epochs":    {func(c *Config) { c.Finetune.Epochs = -1 }},
-		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }},
+		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }, func(c *Config) { c.Finetune.LR = 1e39 }}, // +Inf in float32
 		"finetune-patience":  {func(c *Config) { c.Finetune.Patience = -1 }},
 		"finetune-accum":     {func(c *Config) { c.Finetune.Accum = []int{-4} }},
 		"finetune-restarts":  {func(c *Config) { c.Finetune.Restarts = -1 }},
@@ -180,6 +180,9 @@ func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
 	c.Pretrain = PhaseConfig{LR: 1e-300, Accum: []int{1}}
 	c.Finetune = c.Pretrain
 	c.Clip, c.Beta2 = 0, 0
+	require.NoError(t, c.validate())
+	c.Pretrain.LR, c.Finetune.LR = 1e38, 1e38
+	c.Pretrain.MinLR = c.Pretrain.LR // a constant learning rate
 	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
 	require.NoError(t, c.validate())
 	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.99999997

@@ -15,12 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pressCtrlC sends the test's own process a signal and returns when everything that waits for one has it.
-func pressCtrlC() {
+// pressCtrlC sends the test's own process SIGINT and returns when everything that waits for it has it.
+func pressCtrlC() { sendSelf(syscall.SIGINT) }
+
+func sendSelf(s syscall.Signal) {
 	delivered := make(chan os.Signal, 1)
-	signal.Notify(delivered, os.Interrupt)
+	signal.Notify(delivered, s)
 	defer signal.Stop(delivered)
-	syscall.Kill(os.Getpid(), syscall.SIGINT)
+	syscall.Kill(os.Getpid(), s)
 	<-delivered
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -97,4 +98,19 @@ func TestABrokenModelOrNothingToScoreIsNoMeasurement(t *testing.T) {
 	require.ErrorContains(t, err, "the model is broken")
 	_, err = exactMatch(m, tok, []pair{{"a?", "b"}})
 	require.ErrorContains(t, err, "the model is broken")
+}
+
+// One of two answers is right, word for word, and it is 20 tokens long.
+func TestEval_PrintsTheShareOfRightAnswersInPerCent(t *testing.T) {
+	answer := strings.Repeat("o", 20)
+	m, words := timetableModel(t, 32, len("<a?>"), saying(answer)...)
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	require.NoError(t, saveModel(path, m, words))
+	data := textFile(t, "d.json", `[{"user":"a?","assistant":"`+answer+`"},{"user":"b?","assistant":"no"}]`)
+	code, out, errText := gogpt(t, "eval", "--model="+path, "--data="+data)
+	require.Equal(t, exitOK, code, errText)
+	require.Contains(t, out, "  exact match 50.0 % of 2\n")
+	code, out, errText = gogpt(t, "eval", "--model="+path, "--data="+data, "--json")
+	require.Equal(t, exitOK, code, errText)
+	require.Contains(t, out, `"exact_match":0.5`)
 }

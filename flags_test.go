@@ -121,3 +121,12 @@ func FuzzFlags(f *testing.F) {
 		require.Equal(t, errOut.Len()-1, strings.IndexFunc(errOut.String(), unicode.IsControl), "%q", &errOut)
 	})
 }
+
+func TestFlags_TheComparisonOfBackwardsNeedsALogOrAReport(t *testing.T) {
+	for _, beside := range []string{"--log-json=l", "--report=r.html"} {
+		cfg, _, _ := parsed(t, "--log-attn-gradient=5", beside)
+		require.Equal(t, 5, cfg.LogAttnGradient)
+	}
+	_, _, _, err := parseTrain(&console{out: io.Discard}, []string{"--log-attn-gradient=5"})
+	require.ErrorContains(t, err, "--log-attn-gradient=5: takes")
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,20 +163,25 @@ func TestDamagedModelIsNamed(t *testing.T) {
 	require.Equal(t, exitOK, code, notes)
 }
 
+// walkedBy is walked for a person, or for whoever is behind a pipe, who looks at out.
+func walkedBy(t *testing.T, person bool, out io.Writer, lines []string, flags ...string) error {
+	leavePackageFolder(t)
+	console := &console{&script{t, lines}, out, io.Discard}
+	cfg, runFlags, values, err := parseTrain(console, tiny(append(smallData(t), flags...)...))
+	require.NoError(t, err)
+	p := &pipeline{newDialog(console), &session{cfg: cfg, flags: runFlags, values: values}}
+	p.person = person
+	return p.walk()
+}
+
 // A person who stops the training is asked once whether to keep the model, under the name of the phase that it is in.
 func TestInterruptedTrainingCanBeSavedByAPerson(t *testing.T) {
 	for _, c := range []struct{ reply, tuning, saved string }{
 		{"", "0", ""}, {"m.safetensors", "0", "m.safetensors"}, {"y", "0", finalPath}, {"y", "1", pretrainedPath}, {interruptSign, "1", ""},
 	} {
 		t.Chdir(t.TempDir())
-		args := tiny(append(smallData(t), "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)...)
 		out := &pressing{after: 4000}
-		console := &console{&script{t, []string{c.reply}}, out, &bytes.Buffer{}}
-		cfg, flags, values, err := parseTrain(console, args)
-		require.NoError(t, err)
-		p := &pipeline{newDialog(console), &session{cfg: cfg, flags: flags, values: values}}
-		p.person = true
-		err = p.walk()
+		err := walkedBy(t, true, out, []string{c.reply}, "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)
 		stopped := new(interrupted)
 		require.ErrorAs(t, err, &stopped)
 		require.Equal(t, exitSIGINT, stopped.code)
@@ -202,4 +209,38 @@ func TestARunThatEndsBeforeItsTrainingHasALogThatEnds(t *testing.T) {
 		require.Equal(t, 2, strings.Count(string(events), "\n"), "the run and its end")
 		require.Contains(t, string(events), `{"event":"end","reason":"`+reason+`"`)
 	}
+}
+
+// Who has pressed Ctrl-C at a question wants no other question, and behind a pipe nobody could answer one.
+func TestInteractive_OnlyAPersonWhoStopsTheTrainingItselfIsAskedToSave(t *testing.T) {
+	endless := []string{"--pretrain-epochs=1000000", "--patience=0"}
+	for name, c := range map[string]struct {
+		person bool
+		after  int // bytes of output before Ctrl-C; 0: at the first question
+		flags  []string
+		asked  int
+	}{
+		"a person, in training":   {true, 4000, endless, 1},
+		"a pipe, in training":     {false, 4000, endless, 0},
+		"a person, at a question": {true, 0, []string{"--finetune-epochs=1"}, 0},
+	} {
+		t.Chdir(t.TempDir())
+		out, lines := &pressing{after: c.after}, []string{"n"}
+		if c.after == 0 {
+			lines = []string{interruptSign}
+		}
+		require.ErrorAs(t, walkedBy(t, c.person, out, lines, c.flags...), new(*interrupted), name)
+		require.Equal(t, c.asked, strings.Count(out.String(), "save the model as it is?"), name)
+		require.Contains(t, out.String(), "ended: interrupted", name)
+	}
+}
+
+// After training come an answer of bounded length and a conversation in plain text, with the seed of the run.
+func TestInteractive_TheConversationAfterTrainingHasTheRunsSettings(t *testing.T) {
+	code, out, notes := walked(t, []string{"n", "n", "hello", "/set", "/stats"}, "--seed=9")
+	require.Equal(t, exitOK, code, notes)
+	require.NotContains(t, out, `"stop_reason"`)
+	inOrder(t, out, "(after training)", "  seed=9\n", "  temperature=0\n", "last answer: ")
+	cut := fmt.Sprintf("(cut at max-tokens=%d)\n", testTokens)
+	require.Equal(t, 2, strings.Count(notes, cut), "before and after training: %s", notes)
 }

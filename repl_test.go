@@ -241,3 +241,9 @@ func FuzzREPLLine(f *testing.F) {
 		require.NoError(t, r.run())
 	})
 }
+
+func TestREPL_StatsCountTheTurnsThatTheModelSees(t *testing.T) {
+	_, out, _, err := conversation(t, true, "a", "/clear", "b", "c", "/stats")
+	require.NoError(t, err)
+	require.Contains(t, out.String(), "conversation: 3 turns, of which the model sees 2\n")
+}

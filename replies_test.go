@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,15 +97,16 @@ func TestJSONStandsAloneOnStandardOutput(t *testing.T) {
 	}
 }
 
-// pressing is an output that presses Ctrl-C when it has seen some bytes of an answer.
+// pressing is an output that presses Ctrl-C, or sends another signal, when it has seen some bytes of an answer.
 type pressing struct {
 	bytes.Buffer
 	after int
+	other syscall.Signal
 }
 
 func (p *pressing) Write(b []byte) (int, error) {
 	if n := p.Len(); n < p.after && n+len(b) >= p.after {
-		pressCtrlC()
+		sendSelf(cmp.Or(p.other, syscall.SIGINT))
 	}
 	return p.Buffer.Write(b)
 }
@@ -151,5 +154,28 @@ func TestCtrlCOnTheLastTokenIsNotLost(t *testing.T) {
 		require.ErrorAs(t, r.answerOnce("hi"), &stopped)
 		r.out, r.person = &pressing{after: 1}, true
 		require.NoError(t, r.reply("hi"), "a person goes on")
+	}
+}
+
+// SIGTERM is no person's wish for another answer: it ends the conversation.
+func TestReplies_SIGTERMEndsAPersonsConversationToo(t *testing.T) {
+	r, _, _ := untrainedREPL(t, true, false, "one", "/stats")
+	out := &pressing{after: 5, other: syscall.SIGTERM}
+	r.out = out
+	stopped := new(interrupted)
+	require.ErrorAs(t, r.run(), &stopped)
+	require.Equal(t, 143, stopped.code)
+	require.NotContains(t, out.String(), "last answer: ")
+}
+
+func TestReplies_AnAnswerCutAtMaxTokensSaysSo(t *testing.T) {
+	for maxTokens, cut := range map[int]bool{3: true, 4: false} { // the end of text is no token of the answer
+		m, words := timetableModel(t, 32, len("<hi>"), saying("yes")...)
+		var out, notes bytes.Buffer
+		d := newDialog(&console{&script{t, []string{"hi"}}, &out, &notes})
+		require.NoError(t, newREPL(d, newChat(m, words, shortAnswers(maxTokens)), false).run())
+		require.Equal(t, "yes\n", out.String())
+		require.Equal(t, cut, notes.String() == "(cut at max-tokens=3)\n", notes.String())
+		require.Equal(t, cut, notes.Len() > 0)
 	}
 }

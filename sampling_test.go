@@ -226,7 +226,7 @@ func TestLikeliestTokensAreTheTopOfTheSortedRow(t *testing.T) {
 	for range 200 {
 		logits := make([]float32, 1+rng.IntN(9))
 		for i := range logits {
-			logits[i] = float32(rng.NormFloat64())
+			logits[i] = float32(rng.IntN(4)) // with ties: the first token leads
 		}
 		var top [runnersUp]tokenChance
 		likeliestTokens(&top, logits, 0.5)
@@ -242,5 +242,30 @@ func TestLikeliestTokensAreTheTopOfTheSortedRow(t *testing.T) {
 			}
 			require.Equal(t, tokenChance{order[i], float64(logits[order[i]]) - 0.5}, got)
 		}
+	}
+}
+
+// Of four equal tokens the first k hold k/4 of the probability exactly.
+func TestSampling_TopPEndsAtAnExactShare(t *testing.T) {
+	for k := 1; k <= 4; k++ {
+		s := sampler{samplingConfig: samplingConfig{Temperature: 1, TopP: float64(k) / 4, Repetition: 1}, rng: newRNG(16, sampleStream)}
+		s.begin(4)
+		got := make([]int, 4)
+		for range 200 {
+			token, err := s.choose(make([]float32, 4))
+			require.NoError(t, err)
+			got[token]++
+		}
+		for token, n := range got {
+			require.Equal(t, token < k, n > 0, "top-p %d/4: %v", k, got)
+		}
+	}
+}
+
+func TestSampling_TheEdgesOfItsRangesAreInside(t *testing.T) {
+	for _, c := range []samplingConfig{
+		{TopP: 1, Repetition: 0.1, Frequency: -10}, {TopP: 1e-9, MinP: 1, Repetition: 10, Frequency: 10, Temperature: 1e300, TopK: math.MaxInt},
+	} {
+		require.NoError(t, c.validate())
 	}
 }

@@ -216,3 +216,25 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// A token that merges make is text, whatever it is called: no speaker, and text encodes to it.
+func TestTokenizer_AMergedTokenIsNoSpecialToken(t *testing.T) {
+	vocab, err := byteVocab(minVocabSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var merges []string
+	for n := 2; n <= len(userTurn); n++ {
+		vocab, merges = append(vocab, userTurn[:n]), append(merges, userTurn[:n-1]+" "+userTurn[n-1:n])
+	}
+	tok, err := newTokenizer(kindBPE, append(vocab, endOfText, assistantTurn), merges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok.user != -1 || tok.speaks() {
+		t.Errorf("the merged token is the speaker %d", tok.user)
+	}
+	if tok.isSpecial(len(vocab)-1) || tok.endOfText != len(vocab) || tok.assistant != len(vocab)+1 {
+		t.Errorf("special tokens %v, %d, %d", tok.isSpecial(len(vocab)-1), tok.endOfText, tok.assistant)
+	}
+}
