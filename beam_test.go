@@ -246,18 +246,19 @@ func TestBeam_ALongAnswerOvertakesOneThatEndedEarly(t *testing.T) {
 	require.InDelta(t, math.Log(0.45)/math.Pow(25.0/6, 0.6), a.beams[0].score, 1e-3)
 }
 
-// An end counts only among the likeliest hypotheses, as many as there are beams, even where it would win later.
+// An end counts only among the likeliest hypotheses, as many as there are beams. The stop string is the third likeliest: of two
+// beams, the second answer is then one of two tokens, though it scores less.
 func TestBeam_AnEndOutsideTheBeamsDoesNotCount(t *testing.T) {
 	even := chances{}
 	for _, letter := range strings.Split("cdefghij", "") {
 		even[letter] = 1.0 / 8
 	}
-	m, words := timetableModel(t, 32, 1, chances{"a": 0.4, "b": 0.35, endOfText: 0.25}, even)
-	for width, reason := range map[int]string{2: stopMaxTokens, 3: stopEnd} {
+	m, words := timetableModel(t, 32, 1, chances{"a": 0.4, endOfText: 0.3, "x": 0.2, "b": 0.1}, even)
+	for width, second := range map[int]string{2: stopMaxTokens, 3: stopString} {
 		c := shortAnswers(2)
-		c.Beams = width
+		c.Beams, c.Stops = width, []string{"x"}
 		a, err := newGenerator(m, words, c).answer(t.Context(), words.encode("?"), func([]byte) {})
 		require.NoError(t, err)
-		require.Equal(t, reason, a.reason, "%d beams", width)
+		require.Equal(t, []string{stopEnd, second}, []string{a.beams[0].reason, a.beams[1].reason}, "%d beams", width)
 	}
 }
