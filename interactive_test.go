@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,9 +165,9 @@ func TestDamagedModelIsNamed(t *testing.T) {
 }
 
 // walkedBy is walked for a person, or for whoever is behind a pipe, who looks at out.
-func walkedBy(t *testing.T, person bool, out io.Writer, lines []string, flags ...string) error {
+func walkedBy(t *testing.T, person bool, in io.Reader, out io.Writer, flags ...string) error {
 	leavePackageFolder(t)
-	console := &console{&script{t, lines}, out, io.Discard}
+	console := &console{in, out, io.Discard}
 	cfg, runFlags, values, err := parseTrain(console, tiny(append(smallData(t), flags...)...))
 	require.NoError(t, err)
 	p := &pipeline{newDialog(console), &session{cfg: cfg, flags: runFlags, values: values}}
@@ -181,7 +182,7 @@ func TestInterruptedTrainingCanBeSavedByAPerson(t *testing.T) {
 	} {
 		t.Chdir(t.TempDir())
 		out := &pressing{after: 4000}
-		err := walkedBy(t, true, out, []string{c.reply}, "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)
+		err := walkedBy(t, true, &script{t, []string{c.reply}}, out, "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)
 		stopped := new(interrupted)
 		require.ErrorAs(t, err, &stopped)
 		require.Equal(t, exitSIGINT, stopped.code)
@@ -216,20 +217,18 @@ func TestInteractive_OnlyAPersonWhoStopsTheTrainingItselfIsAskedToSave(t *testin
 	endless := []string{"--pretrain-epochs=1000000", "--patience=0"}
 	for name, c := range map[string]struct {
 		person bool
-		after  int // bytes of output before Ctrl-C; 0: at the first question
+		in     io.Reader // hasty presses Ctrl-C at the first question
+		after  int       // bytes of output before Ctrl-C
 		flags  []string
 		asked  int
 	}{
-		"a person, in training":   {true, 4000, endless, 1},
-		"a pipe, in training":     {false, 4000, endless, 0},
-		"a person, at a question": {true, 0, []string{"--finetune-epochs=1"}, 0},
+		"a person, in training":   {true, strings.NewReader("n\n"), 4000, endless, 1},
+		"a pipe, in training":     {false, strings.NewReader("n\n"), 4000, endless, 0},
+		"a person, at a question": {true, hasty{}, math.MaxInt, []string{"--finetune-epochs=1"}, 0},
 	} {
 		t.Chdir(t.TempDir())
-		out, lines := &pressing{after: c.after}, []string{"n"}
-		if c.after == 0 {
-			lines = []string{interruptSign}
-		}
-		require.ErrorAs(t, walkedBy(t, c.person, out, lines, c.flags...), new(*interrupted), name)
+		out := &pressing{after: c.after}
+		require.ErrorAs(t, walkedBy(t, c.person, c.in, out, c.flags...), new(*interrupted), name)
 		require.Equal(t, c.asked, strings.Count(out.String(), "save the model as it is?"), name)
 		require.Contains(t, out.String(), "ended: interrupted", name)
 	}
