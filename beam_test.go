@@ -246,8 +246,8 @@ func TestBeam_ALongAnswerOvertakesOneThatEndedEarly(t *testing.T) {
 	require.InDelta(t, math.Log(0.45)/math.Pow(25.0/6, 0.6), a.beams[0].score, 1e-3)
 }
 
-// An end counts only among the likeliest hypotheses, as many as there are beams. The stop string is the third likeliest: of two
-// beams, the second answer is then one of two tokens, though it scores less.
+// An end counts only among the likeliest hypotheses, as many as there are beams. The stop string is the third likeliest:
+// of two beams, the second answer is then one of two tokens, though it scores less.
 func TestBeam_AnEndOutsideTheBeamsDoesNotCount(t *testing.T) {
 	even := chances{}
 	for _, letter := range strings.Split("cdefghij", "") {

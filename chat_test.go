@@ -198,8 +198,8 @@ func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
 	require.Contains(t, errText, "/no/such/file")
 }
 
-// A quarter of the context, or max-tokens where that is less, stays free for the answer. A turn of the user's one letter and an
-// empty answer has 4 tokens, the question that is asked 3.
+// A quarter of the context, or max-tokens where that is less, stays free for the answer. A turn of the user's one letter
+// and an empty answer has 4 tokens, the question that is asked 3.
 func TestChat_KeepsAQuarterOfTheContextForTheAnswer(t *testing.T) {
 	m, words := timetableModel(t, 48, 1, saying("")...)
 	for maxTokens, room := range map[int]int{256: 48 - 12, 12: 48 - 12, 6: 48 - 6} {
@@ -228,8 +228,8 @@ func TestChat_EachSettingChangesTheAnswer(t *testing.T) {
 		"--beam=4":                    func(c *generationConfig) { c.Beams = 4 },
 		"--max-tokens=17":             func(c *generationConfig) { c.MaxTokens = 17 },
 	} {
-		args := append([]string{"chat", "--model=" + path, "--prompt=the cat", "--json", "--max-tokens=20"}, strings.Fields(flags)...)
-		code, out, errText := gogpt(t, args...)
+		args := []string{"chat", "--model=" + path, "--prompt=the cat", "--json", "--max-tokens=20"}
+		code, out, errText := gogpt(t, append(args, strings.Fields(flags)...)...)
 		require.Equal(t, exitOK, code, errText)
 		var r answerResult
 		require.NoError(t, json.Unmarshal([]byte(out), &r))

@@ -57,7 +57,7 @@ func TestEveryRangeIsChecked(t *testing.T) {
 		"accum":              {func(c *Config) { c.Pretrain.Accum = []int{1, 0} }},
 		"restarts":           {func(c *Config) { c.Pretrain.Restarts = -1 }},
 		"finetune-epochs":    {func(c *Config) { c.Finetune.Epochs = -1 }},
-		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }, func(c *Config) { c.Finetune.LR = 1e39 }}, // +Inf in float32
+		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }, func(c *Config) { c.Finetune.LR = 2 * math.MaxFloat32 }},
 		"finetune-patience":  {func(c *Config) { c.Finetune.Patience = -1 }},
 		"finetune-accum":     {func(c *Config) { c.Finetune.Accum = []int{-4} }},
 		"finetune-restarts":  {func(c *Config) { c.Finetune.Restarts = -1 }},

@@ -71,8 +71,8 @@ func TestAnInputThatCannotBeReadHasEnded(t *testing.T) {
 	require.Equal(t, 1, strings.Count(notes.String(), "standard input: bad file descriptor"), notes.String())
 }
 
-// The test runs itself once more as a program that has caught one signal and gets another. The second is SIGTERM: a parent
-// like nohup or a shell's background job may have told the program to ignore SIGINT.
+// The test runs itself once more as a program that has caught one signal and gets another. The second is SIGTERM: a
+// shell that runs the tests in the background may have told them to ignore SIGINT.
 func TestASecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	if os.Getenv("GOGPT_TEST_SIGNALS") != "" {
 		ctx, _, _ := catchSignals()

@@ -182,7 +182,8 @@ func TestInterruptedTrainingCanBeSavedByAPerson(t *testing.T) {
 	} {
 		t.Chdir(t.TempDir())
 		out := &pressing{after: 4000}
-		err := walkedBy(t, true, &script{t, []string{c.reply}}, out, "--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)
+		err := walkedBy(t, true, &script{t, []string{c.reply}}, out,
+			"--pretrain-epochs=1000000", "--patience=0", "--finetune-epochs="+c.tuning)
 		stopped := new(interrupted)
 		require.ErrorAs(t, err, &stopped)
 		require.Equal(t, exitSIGINT, stopped.code)

@@ -248,7 +248,8 @@ func TestLikeliestTokensAreTheTopOfTheSortedRow(t *testing.T) {
 // Of four equal tokens the first k hold k/4 of the probability exactly.
 func TestSampling_TopPEndsAtAnExactShare(t *testing.T) {
 	for k := 1; k <= 4; k++ {
-		s := sampler{samplingConfig: samplingConfig{Temperature: 1, TopP: float64(k) / 4, Repetition: 1}, rng: newRNG(16, sampleStream)}
+		c := samplingConfig{Temperature: 1, TopP: float64(k) / 4, Repetition: 1}
+		s := sampler{samplingConfig: c, rng: newRNG(16, sampleStream)}
 		s.begin(4)
 		got := make([]int, 4)
 		for range 200 {
@@ -264,7 +265,8 @@ func TestSampling_TopPEndsAtAnExactShare(t *testing.T) {
 
 func TestSampling_TheEdgesOfItsRangesAreInside(t *testing.T) {
 	for _, c := range []samplingConfig{
-		{TopP: 1, Repetition: 0.1, Frequency: -10}, {TopP: 1e-9, MinP: 1, Repetition: 10, Frequency: 10, Temperature: 1e300, TopK: math.MaxInt},
+		{TopP: 1, Repetition: 0.1, Frequency: -10},
+		{TopP: 1e-9, MinP: 1, Repetition: 10, Frequency: 10, Temperature: 1e300, TopK: math.MaxInt},
 	} {
 		require.NoError(t, c.validate())
 	}

@@ -13,17 +13,18 @@ import (
 // chances are the probabilities of single bytes, and of endOfText, at one place of an answer. They sum to 1.
 type chances map[string]float64
 
-// timetableModel is a model with a token a byte. Whatever a prompt of the given length in tokens says, the i-th token after it
-// has the chances table[i], and all later ones those of the table's last line.
+// timetableModel is a model with a token a byte. Whatever a prompt of the given length in tokens says, the i-th token
+// after it has the chances table[i], and all later ones those of the table's last line.
 //
-// The blocks add nothing, so the last norm sees wpe[p], far larger than wte, and makes it the p-th row of a Hadamard matrix H
-// [C, C], entries ±1, rows orthogonal. wte = Σ_p logits_p·H_p / C then gives exactly the logits wanted at each place p.
+// The blocks add nothing, so the last norm sees wpe[p], far larger than wte, and makes it the p-th row of a Hadamard
+// matrix H [C, C], entries ±1, rows orthogonal. wte = Σ_p logits_p·H_p / C then gives the logits wanted at each place p.
 func timetableModel(t testing.TB, context, prompt int, table ...chances) (*LLM, *tokenizer) {
 	t.Helper()
 	const C, far = 64, 1e6
 	require.Less(t, context, C)
 	words := byteTokenizer(t)
-	m := newLLM(ModelConfig{Layers: 1, Heads: 1, Dim: C, Hidden: 1, Context: context, Vocab: words.size()}, newRNG(1, initStream))
+	c := ModelConfig{Layers: 1, Heads: 1, Dim: C, Hidden: 1, Context: context, Vocab: words.size()}
+	m := newLLM(c, newRNG(1, initStream))
 	for _, p := range m.Params() {
 		if p.Name != "ln_f.weight" {
 			clear(p.W)
