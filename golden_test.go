@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var goldenFiles, _ = filepath.Glob("testdata/golden/*.safetensors")
+var goldenFiles, _ = filepath.Glob(filepath.Join(packageFolder, "testdata/golden/*.safetensors"))
 
 func TestGoldenCasesOfPyTorchAgree(t *testing.T) {
 	require.NotEmpty(t, goldenFiles)
@@ -31,7 +31,7 @@ func TestGoldenCasesOfPyTorchAgree(t *testing.T) {
 
 // smallGolden is the smallest case, open to changes.
 func smallGolden(t *testing.T) *goldenCase {
-	g, err := loadGolden("testdata/golden/smooth.safetensors")
+	g, err := loadGolden(filepath.Join(packageFolder, "testdata/golden/smooth.safetensors"))
 	require.NoError(t, err)
 	return g
 }
@@ -143,7 +143,7 @@ func TestANaNInAGoldenCaseIsNotForgotten(t *testing.T) {
 
 // goldenFile writes a small case with its metadata and tensors changed.
 func goldenFile(t *testing.T, change func(meta map[string]string, tensors map[string]*tensor)) string {
-	file, err := loadTensors("testdata/golden/smooth.safetensors")
+	file, err := loadTensors(filepath.Join(packageFolder, "testdata/golden/smooth.safetensors"))
 	require.NoError(t, err)
 	byName := map[string]*tensor{}
 	for i := range file.Tensors {
@@ -203,7 +203,7 @@ func TestGoldenFilesThatAreNoneAreErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cut.safetensors")
 	_, err := loadGolden(path)
 	require.ErrorContains(t, err, path)
-	whole, err := os.ReadFile("testdata/golden/smooth.safetensors")
+	whole, err := os.ReadFile(filepath.Join(packageFolder, "testdata/golden/smooth.safetensors"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, whole[:len(whole)/2], 0o600))
 	_, err = loadGolden(path)
@@ -212,7 +212,7 @@ func TestGoldenFilesThatAreNoneAreErrors(t *testing.T) {
 
 // FuzzGoldenMetadata: whatever the metadata of a case says, it is an error or a case that can be checked.
 func FuzzGoldenMetadata(f *testing.F) {
-	file, err := loadTensors("testdata/golden/smooth.safetensors")
+	file, err := loadTensors(filepath.Join(packageFolder, "testdata/golden/smooth.safetensors"))
 	require.NoError(f, err)
 	meta := file.Metadata
 	const train = `{"steps":1,"lr":1e-3,"beta1":0.9,"beta2":0.999,"eps":1e-8,"weight_decay":0,"clip":1}`
