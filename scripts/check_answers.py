@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Asks a model every question of the chat data through a pipe, as a person would, and counts the answers that are right word for word.
+"""Asks a model every question of the chat data through a pipe, as a person would, and counts the answers that are right
+word for word.
 
     check_answers.py ./gogpt model.safetensors data/chat_training_data.json
 """
@@ -17,9 +18,15 @@ assert len(answers) == len(pairs), f"{len(answers)} lines for {len(pairs)} quest
 wrong = [(p, a) for p, a in zip(pairs, answers) if a != p["assistant"]]
 for p, a in wrong:
     print(f"{p['user']} → {a}, not {p['assistant']}")
-for language, mine in ("Chinese", lambda p: any(c > "\u2e7f" for c in p["user"])), ("English", lambda p: all(c <= "\u2e7f" for c in p["user"])):
-    total = sum(map(mine, pairs))
-    right = total - sum(mine(p) for p, _ in wrong)
+
+
+def language_of(p):
+    return "Chinese" if any(c > "\u2e7f" for c in p["user"]) else "English"
+
+
+for language in "Chinese", "English":
+    total = sum(language_of(p) == language for p in pairs)
+    right = total - sum(language_of(p) == language for p, _ in wrong)
     print(f"{language}: {right} of {total} answers word for word")
     if right < 0.95 * total:
         sys.exit(1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that two saved models hold the same Q, K, V and O, bit for bit, that everything else differs, and that the second
-file names exactly those as frozen, the first none: check_frozen.py START TRAINED"""
+"""Checks that two saved models hold the same Q, K, V and O, bit for bit, that everything else differs, and that the
+second file names exactly those as frozen, the first none: check_frozen.py START TRAINED"""
 import json
 import struct
 import sys
@@ -12,7 +12,8 @@ def load(path):
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8:8 + size])
     frozen = json.loads(header.pop("__metadata__")["frozen"])
-    return {name: data[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]] for name, t in header.items()}, frozen
+    body = data[8 + size:]
+    return {name: body[slice(*t["data_offsets"])] for name, t in header.items()}, frozen
 
 
 (start, free), (trained, frozen) = (load(path) for path in sys.argv[1:3])

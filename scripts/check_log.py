@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the log of `gogpt --quick --no-interactive --log-json=FILE`: 30 epochs, falling loss, a run line and an end line."""
+"""Checks the log of `gogpt --quick --no-interactive --log-json=FILE`: 30 epochs, falling loss, a run line and
+an end line."""
 import json
 import math
 import sys

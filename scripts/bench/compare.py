@@ -32,7 +32,8 @@ def main():
     a.add_argument("--cases", default=",".join(CASES))
     a.add_argument("--yardstick", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_step.py"))
     o = a.parse_args()
-    print("| case | GoGPT ms (best) | GFLOP/s | of peak | MB | PyTorch ms (best) | PyTorch best / GoGPT median |\n|---|---|---|---|---|---|---|")
+    print("| case | GoGPT ms (best) | GFLOP/s | of peak | MB | PyTorch ms (best) | PyTorch best / GoGPT median |")
+    print("|---|---|---|---|---|---|---|")
     for name in o.cases.split(","):
         sizes, steps = CASES[name]
         flags = [f"--{k}={v}" for k, v in sizes.items()] + [f"--steps={steps}"]
@@ -43,8 +44,10 @@ def main():
         median = statistics.median(r["ms_per_step"] for r in ours)
         middle = min(ours, key=lambda r: abs(r["ms_per_step"] - median))
         best = min(r["ms_min"] for r in theirs)
-        print(f"| {name} | {median:.2f} ({min(r['ms_min'] for r in ours):.2f}) | {middle['gflops']:.0f} | {100 * middle['efficiency']:.0f} % | {middle['rss_mb']:.0f} | "
-              f"{statistics.median(r['ms_per_step'] for r in theirs):.1f} ({best:.1f}) | {best / median:.2f} |", flush=True)
+        print(f"| {name} | {median:.2f} ({min(r['ms_min'] for r in ours):.2f}) | {middle['gflops']:.0f} | "
+              f"{100 * middle['efficiency']:.0f} % | {middle['rss_mb']:.0f} | "
+              f"{statistics.median(r['ms_per_step'] for r in theirs):.1f} ({best:.1f}) | "
+              f"{best / median:.2f} |", flush=True)
 
 
 main()

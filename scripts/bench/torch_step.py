@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Times one training step of the same GPT-2 in PyTorch on the CPU, as a rival for `gogpt bench`: forward, backward, clipping by the
-global norm, Adam. Prints one JSON line.
+"""Times one training step of the same GPT-2 in PyTorch on the CPU, as a rival for `gogpt bench`: forward, backward,
+clipping by the global norm, Adam. Prints one JSON line.
 
 Needs Debian's python3-torch, python3-numpy and libopenblas0-pthread, and Debian's own interpreter (/usr/bin/python3).
 """
@@ -85,8 +85,8 @@ def main():
         loss.item()
         times.append(1e3 * (time.perf_counter() - start))
     times = sorted(times[3:])
-    print(json.dumps(dict(engine="PyTorch " + torch.__version__, params=sum(p.numel() for p in parameters), threads=o.threads,
-                          ms_per_step=times[len(times) // 2], ms_min=times[0])))
+    print(json.dumps(dict(engine="PyTorch " + torch.__version__, params=sum(p.numel() for p in parameters),
+                          threads=o.threads, ms_per_step=times[len(times) // 2], ms_min=times[0])))
 
 
 main()

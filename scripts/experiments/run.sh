@@ -23,8 +23,9 @@ for seed in 1 2 3; do
 	queue "m2-before-$seed" --seed=$seed --save="m2-before-$seed.safetensors" \
 		--finetune-lr=3e-4 --finetune-patience=80 --finetune-restarts=2 --finetune-accum=4
 	for mode in exact straight-through stop-gradient; do
-		[ -z "$text" ] || queue "shakespeare-$mode-$seed" --pretrain-data="$text" --tokenizer=char --layers=4 --heads=4 --dim=128 --hidden=512 \
-			--context=64 --batch=12 --max-steps=2000 --lr=1e-3 --min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 \
+		[ -z "$text" ] || queue "shakespeare-$mode-$seed" --pretrain-data="$text" --tokenizer=char \
+			--layers=4 --heads=4 --dim=128 --hidden=512 --context=64 --batch=12 \
+			--max-steps=2000 --lr=1e-3 --min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 \
 			--val-fraction=0.1 --finetune-epochs=0 --attn-backward=$mode --seed=$seed
 	done
 done

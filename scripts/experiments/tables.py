@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints the tables of docs/experiments.md from the folder that run.sh has filled: means over seeds ± their sample deviation."""
+"""Prints the tables of docs/experiments.md from the folder that run.sh has filled: means over seeds ± their sample
+deviation."""
 import json
 import os
 import statistics
@@ -39,24 +40,27 @@ def exact(name, data):
 
 
 def short_run():
-    rows = [("seed", "loss, first epoch", "loss, last epoch", "perplexity", "gradient norm, first → last epoch", "clipped steps", "health")]
+    rows = [("seed", "loss, first epoch", "loss, last epoch", "perplexity", "gradient norm, first → last epoch",
+             "clipped steps", "health")]
     for seed in "123":
         log = events(f"m1-{seed}")
         run = epochs(log, "pretrain")
         rows.append((seed, f"{run[0]['avg_loss']:.3f}", f"{run[-1]['avg_loss']:.3f}", f"{run[-1]['ppl']:.2f}",
                      f"{run[0]['avg_grad_norm']:.2f} → {run[-1]['avg_grad_norm']:.2f}",
-                     f"{100 * statistics.mean(e['clipped_share'] for e in run):.0f} %", log[-1]["health"]["pretrain"]["verdict"]))
+                     f"{100 * statistics.mean(e['clipped_share'] for e in run):.0f} %",
+                     log[-1]["health"]["pretrain"]["verdict"]))
     table(*rows)
 
 
 def tuning():
-    rows = [("tuning", "epochs", "best training loss", "held-out loss", "answers word for word", "held-out questions", "largest rise of an epoch's loss",
-             "healthy")]
+    rows = [("tuning", "epochs", "best training loss", "held-out loss", "answers word for word", "held-out questions",
+             "largest rise of an epoch's loss", "healthy")]
     for name in "before", "after":
         logs = [events(f"m2-{name}-{seed}") for seed in "123"]
         runs = [epochs(log, "finetune") for log in logs]
         rises = [max(max(0, b["avg_loss"] - a["avg_loss"]) for a, b in zip(run, run[1:])) for run in runs]
-        rows.append((name, spread([len(run) for run in runs], 0), spread([min(e["avg_loss"] for e in run) for run in runs], 4),
+        rows.append((name, spread([len(run) for run in runs], 0),
+                     spread([min(e["avg_loss"] for e in run) for run in runs], 4),
                      spread([log[-1]["heldout_loss"] for log in logs]),
                      spread([100 * exact(f"m2-{name}-{seed}", "chat_training_data") for seed in "123"], 1) + " %",
                      spread([100 * exact(f"m2-{name}-{seed}", "heldout_chat") for seed in "123"], 1) + " %",
@@ -69,18 +73,21 @@ def shakespeare():
     for mode in "exact", "stop-gradient", "straight-through":
         runs = [epochs(events(f"shakespeare-{mode}-{seed}"), "pretrain") for seed in "123"]
         val = [run[-1]["val_loss"] for run in runs]
-        rows.append((mode, spread([run[-1]["avg_loss"] for run in runs]), spread(val), f"{statistics.mean(val) / 0.693147:.2f}"))
+        rows.append((mode, spread([run[-1]["avg_loss"] for run in runs]), spread(val),
+                     f"{statistics.mean(val) / 0.693147:.2f}"))
     table(*rows)
 
 
 def laboratory():
-    rows = [("step", "mode", "relative error", "cosine", "norm ratio", "relative error below the blocks", "cosine there")]
+    rows = [("step", "mode", "relative error", "cosine", "norm ratio", "relative error below the blocks",
+             "cosine there")]
     for e in events("laboratory"):
         if e["event"] == "attn_gradient" and e["step"] in (1260, 3780, 7560):
             for mode in "stop-gradient", "straight-through":
-                whole, below = ({r["tensor"]: r for r in e["rows"] if r["mode"] == mode}[t] for t in ("all parameters", "h.0 (input)"))
-                rows.append((str(e["step"]), mode, f"{whole['rel_err']:.2f}", f"{whole['cosine']:.2f}", f"{whole['norm_ratio']:.2f}",
-                             f"{below['rel_err']:.2f}", f"{below['cosine']:.2f}"))
+                of_mode = {r["tensor"]: r for r in e["rows"] if r["mode"] == mode}
+                whole, below = of_mode["all parameters"], of_mode["h.0 (input)"]
+                rows.append((str(e["step"]), mode, f"{whole['rel_err']:.2f}", f"{whole['cosine']:.2f}",
+                             f"{whole['norm_ratio']:.2f}", f"{below['rel_err']:.2f}", f"{below['cosine']:.2f}"))
     table(*rows)
 
 
@@ -94,15 +101,22 @@ def smoothing():
     for rate, name in ("5e-5", "ablation-lr-half"), ("1e-4", "ablation"), ("2e-4", "ablation-lr-x2"):
         without, smooth = (next(c for c in changes(name) if c["name"] == n) for n in ("stable", "smooth"))
         both = lambda c, key: f"{c[key]['mean']:.3f} ± {c[key]['spread']:.3f}"
-        rows.append((rate, both(without, "best_val_loss"), both(smooth, "best_val_loss"), both(smooth, "difference"), smooth["verdict"]))
+        rows.append((rate, both(without, "best_val_loss"), both(smooth, "best_val_loss"),
+                     both(smooth, "difference"), smooth["verdict"]))
     table(*rows)
 
 
 def ablations():
-    rows = [("change", "flags", "best validation loss", "at epoch", "difference to stable", "last training loss", "diverged", "healthy", "verdict")]
+    rows = [("change", "flags", "best validation loss", "at epoch", "difference to stable", "last training loss",
+             "diverged", "healthy", "verdict")]
     for c in changes("ablation"):
-        both = lambda key, digits: f"{c[key]['mean']:.{digits}f} ± {c[key]['spread']:.{digits}f}" if c[key]["mean"] is not None else "–"
-        rows.append((c["name"], f"`{' '.join(c['flags'] or [])}`" if c["flags"] else "–", both("best_val_loss", 3), both("best_epoch", 1),
+        def both(key, digits):
+            if c[key]["mean"] is None:
+                return "–"
+            return f"{c[key]['mean']:.{digits}f} ± {c[key]['spread']:.{digits}f}"
+
+        rows.append((c["name"], f"`{' '.join(c['flags'] or [])}`" if c["flags"] else "–",
+                     both("best_val_loss", 3), both("best_epoch", 1),
                      "–" if c["name"] == "stable" else both("difference", 3), both("final_train_loss", 3),
                      f"{c['diverged']} of {c['runs']}", f"{c['healthy']} of {c['runs']}", c["verdict"]))
     table(*rows)

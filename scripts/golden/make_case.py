@@ -38,7 +38,8 @@ def initial_weights(o):
         h = f"h.{i}."
         for ln in ("ln_1", "ln_2"):
             shapes |= {h + ln + ".weight": (C,), h + ln + ".bias": (C,)}
-        for name, rows, cols in (("attn.c_attn", C, 3 * C), ("attn.c_proj", C, C), ("mlp.c_fc", C, H), ("mlp.c_proj", H, C)):
+        for name, rows, cols in (("attn.c_attn", C, 3 * C), ("attn.c_proj", C, C),
+                                 ("mlp.c_fc", C, H), ("mlp.c_proj", H, C)):
             shapes |= {h + name + ".weight": (rows, cols), h + name + ".bias": (cols,)}
     shapes |= {"ln_f.weight": (C,), "ln_f.bias": (C,)}
     weights = {}
@@ -126,8 +127,9 @@ def main():
     tensors |= {"grad/" + name: p.grad.clone() for name, p in w.items()}
     losses, norms = train(w, o, sequences)
     tensors |= {"trained/" + name: p.detach().clone() for name, p in w.items()}
-    config = dict(model_type="gpt2", vocab_size=o.vocab, n_embd=o.dim, n_head=o.heads, n_inner=o.hidden, n_positions=o.context,
-                  n_layer=o.layers, layer_norm_epsilon=1e-5, activation_function="gelu_new", tie_word_embeddings=True)
+    config = dict(model_type="gpt2", vocab_size=o.vocab, n_embd=o.dim, n_head=o.heads, n_inner=o.hidden,
+                  n_positions=o.context, n_layer=o.layers, layer_norm_epsilon=1e-5, activation_function="gelu_new",
+                  tie_word_embeddings=True)
     run = dict(steps=o.steps, lr=o.lr, beta1=BETA1, beta2=BETA2, eps=EPS, weight_decay=o.decay, clip=CLIP)
     values = dict(config=config, sequences=sequences, label_smoothing=o.smoothing, loss=float(loss), grad_norm=norms[0],
                   train=run, losses=losses, grad_norms=norms, greedy=continuation)

@@ -11,9 +11,10 @@ shots=${2:-$work}
 browse() {
 	local width=$1
 	shift
-	chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update \
-		--disable-sync --user-data-dir="$work/profile" --hide-scrollbars --enable-logging=stderr --virtual-time-budget=2000 \
-		--window-size=$((width < 500 ? 500 : width)),1600 "$@" "file://$work/wrapper.html" 2>"$work/log"
+	chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+		--disable-component-update --disable-sync --user-data-dir="$work/profile" --hide-scrollbars --enable-logging=stderr \
+		--virtual-time-budget=2000 --window-size=$((width < 500 ? 500 : width)),1600 "$@" \
+		"file://$work/wrapper.html" 2>"$work/log"
 	if grep CONSOLE "$work/log"; then
 		echo "$page writes to the console" >&2
 		exit 1
@@ -23,7 +24,8 @@ browse() {
 page=$1
 # A copy of the page that tells the wrapper how wide it is and how wide it may be.
 cp "$page" "$work/copy.html"
-echo '<script>parent.postMessage(`${document.documentElement.scrollWidth} of ${innerWidth}`, "*")</script>' >>"$work/copy.html"
+script='parent.postMessage(`${document.documentElement.scrollWidth} of ${innerWidth}`, "*")'
+echo "<script>$script</script>" >>"$work/copy.html"
 
 for width in 1280 390; do
 	cat >"$work/wrapper.html" <<-END

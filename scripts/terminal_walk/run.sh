@@ -11,7 +11,8 @@ trap 'tmux -L "$session" kill-server 2>/dev/null || true; rm -rf "$work"' EXIT
 gogpt=${1:-$work/gogpt}
 [ -n "${1:-}" ] || (cd "$here" && go build -o "$gogpt" .)
 gogpt=$(realpath "$gogpt")
-small="--layers=1 --dim=16 --heads=2 --hidden=16 --vocab-size=300 --pretrain-epochs=2 --finetune-epochs=1 --max-steps=20"
+small="--layers=1 --dim=16 --heads=2 --hidden=16 --vocab-size=300"
+small+=" --pretrain-epochs=2 --finetune-epochs=1 --max-steps=20"
 
 screen() { tmux -L "$session" capture-pane -p -S - -t walk; }
 press() { tmux -L "$session" send-keys -t walk "$@"; }
@@ -48,7 +49,8 @@ replies_new=("n" "n" "Hello")
 defaults_new=("saved: checkpoints/model_pretrained.safetensors" "saved: checkpoints/model_final.safetensors" "code 0.")
 questions_found=("or continue its training?" "which one?" "epochs of pretraining" "learning rate" "${questions_new[@]}")
 replies_found=("continue" "final" "1" "" "${replies_new[@]}")
-defaults_found=("which one?" "loaded: checkpoints/model_final.safetensors" "learning rate [" "pretrain: " "${defaults_new[@]}")
+defaults_found=("which one?" "loaded: checkpoints/model_final.safetensors" "learning rate [" "pretrain: "
+	"${defaults_new[@]}")
 
 # The questions of the way that the defaults take.
 way_new=("${questions_new[@]}")
