@@ -1,14 +1,19 @@
 package main
 
-import "math"
+import (
+	"math"
+
+	"gogpt/internal/kernel"
+)
 
 // Adam with decoupled weight decay, AdamW   (arXiv:1412.6980, arXiv:1711.05101)
 //
 //	m ← β₁ m + (1−β₁) g          v ← β₂ v + (1−β₂) g²
 //	w ← w − lr · ( m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay·w )
 //
-// g is the gradient after clipping; t counts the steps of each tensor for itself, so that a tensor that was frozen
-// starts with a bias correction of its own. Decay is for matrices only.
+// g is the gradient after clipping. t counts the steps of each tensor, so that the bias correction of a tensor that
+// was frozen starts with its first own step. m and v, the moments, are running means of g and g². Weight decay is for
+// matrices only.
 
 // The constants of Adam that no flag changes, as PyTorch's defaults.
 const (
@@ -20,43 +25,43 @@ const (
 type Adam struct {
 	beta2, weightDecay float64
 
-	params []*Param
-	state  []moments2 // of params, in their order
+	params []*Param      // of the model, in its order
+	state  []adamMoments // [len(params)]
 
-	// all weights in pieces, which the threads share out
-	pieces  []piece
-	squares []float64  // of the gradients of each piece
-	steps   []adamStep // of params, in their order
+	// scratch; the chunks are all weights, and each thread works on some of them
+	chunks  []chunk           // in the order of params
+	squares []float64         // [len(chunks)] Σ g²
+	steps   []kernel.AdamStep // [len(params)]
 }
 
-// piece is a stretch of one tensor.
-type piece struct{ param, lo, hi int }
+// chunk is weights lo … hi of the parameter with index param.
+type chunk struct{ param, lo, hi int }
 
-// adamPiece is the most weights of a piece: few enough that gradients are still in the cache when they are cleared. It is
-// fixed, so that the norm does not depend on the threads.
-const adamPiece = 1 << 12
+// adamChunk is the largest number of weights in a chunk: so few that their gradients are still in the processor's cache
+// when they are cleared. It is a constant, so that the norm does not depend on the number of threads.
+const adamChunk = 1 << 12
 
-// moments2 is what Adam remembers of one tensor: its first and second moment.
-type moments2 struct {
+// adamMoments are the first and second moment of one tensor.
+type adamMoments struct {
 	m, v []float32 // [len(W)]; nil until the first step
 	t    int       // steps taken
 }
 
 func newAdam(params []*Param, beta2, weightDecay float64) *Adam {
 	a := &Adam{beta2: beta2, weightDecay: weightDecay, params: params,
-		state: make([]moments2, len(params)), steps: make([]adamStep, len(params))}
+		state: make([]adamMoments, len(params)), steps: make([]kernel.AdamStep, len(params))}
 	for i, p := range params {
-		for lo := 0; lo < len(p.W); lo += adamPiece {
-			a.pieces = append(a.pieces, piece{i, lo, min(lo+adamPiece, len(p.W))})
+		for lo := 0; lo < len(p.W); lo += adamChunk {
+			a.chunks = append(a.chunks, chunk{i, lo, min(lo+adamChunk, len(p.W))})
 		}
 	}
-	a.squares = make([]float64, len(a.pieces))
+	a.squares = make([]float64, len(a.chunks))
 	return a
 }
 
-// GradNorm is the global L2 norm of the gradients of everything that trains: √Σ g², frozen parameters left out.
+// GradNorm returns √Σ g² over the gradients of all parameters that are not frozen.
 func (a *Adam) GradNorm() float64 {
-	parallel(len(a.pieces), a, (*Adam).squarePieces)
+	kernel.Parallel(len(a.chunks), a, (*Adam).squareChunks)
 	var total float64
 	for _, squares := range a.squares {
 		total += squares
@@ -64,17 +69,17 @@ func (a *Adam) GradNorm() float64 {
 	return math.Sqrt(total)
 }
 
-func (a *Adam) squarePieces(lo, hi int) {
-	for i, at := range a.pieces[lo:hi] {
+func (a *Adam) squareChunks(lo, hi int) {
+	for i, c := range a.chunks[lo:hi] {
 		a.squares[lo+i] = 0
-		if p := a.params[at.param]; !p.Frozen {
-			a.squares[lo+i] = sumSquares(p.Grad[at.lo:at.hi])
+		if p := a.params[c.param]; !p.Frozen {
+			a.squares[lo+i] = kernel.SumSquares(p.Grad[c.lo:c.hi])
 		}
 	}
 }
 
-// Step moves every parameter that is not frozen, its gradient multiplied by gradScale (what clipping asks for), and sets
-// the gradient to zero for the next step.
+// Step updates every parameter that is not frozen, with its gradient multiplied by gradScale (the factor of
+// clipping), and sets the gradient to zero for the next step.
 func (a *Adam) Step(lr, gradScale float64) {
 	for i, p := range a.params {
 		if p.Frozen {
@@ -89,32 +94,32 @@ func (a *Adam) Step(lr, gradScale float64) {
 		if p.isMatrix() {
 			decay = a.weightDecay
 		}
-		a.steps[i] = adamStep{
-			lr: float32(lr), beta1: adamBeta1, beta2: float32(a.beta2), eps: adamEps, decay: float32(decay),
-			correction1: biasCorrection(adamBeta1, s.t),
-			correction2: biasCorrection(a.beta2, s.t),
-			gradScale:   float32(gradScale),
+		a.steps[i] = kernel.AdamStep{
+			LR: float32(lr), Beta1: adamBeta1, Beta2: float32(a.beta2), Eps: adamEps, Decay: float32(decay),
+			Correction1: biasCorrection(adamBeta1, s.t),
+			Correction2: biasCorrection(a.beta2, s.t),
+			GradScale:   float32(gradScale),
 		}
 	}
-	parallel(len(a.pieces), a, (*Adam).stepPieces)
+	kernel.Parallel(len(a.chunks), a, (*Adam).stepChunks)
 }
 
-func (a *Adam) stepPieces(lo, hi int) {
-	for _, at := range a.pieces[lo:hi] {
-		p, s := a.params[at.param], &a.state[at.param]
+func (a *Adam) stepChunks(lo, hi int) {
+	for _, c := range a.chunks[lo:hi] {
+		p, s := a.params[c.param], &a.state[c.param]
 		if p.Frozen {
 			continue
 		}
-		g := p.Grad[at.lo:at.hi]
-		adamUpdate(p.W[at.lo:at.hi], s.m[at.lo:at.hi], s.v[at.lo:at.hi], g, &a.steps[at.param])
+		g := p.Grad[c.lo:c.hi]
+		kernel.AdamUpdate(p.W[c.lo:c.hi], s.m[c.lo:c.hi], s.v[c.lo:c.hi], g, &a.steps[c.param])
 		clear(g)
 	}
 }
 
-// biasCorrection is 1 − βᵗ for the β that the moments decay by, which is rounded to float32.
+// biasCorrection returns 1 − βᵗ, with β rounded to float32 as in AdamUpdate.
 func biasCorrection(beta float64, t int) float32 {
 	return float32(1 - math.Pow(float64(float32(beta)), float64(t)))
 }
 
-// Reset drops the moments of parameter i, which starts afresh with its next step.
-func (a *Adam) Reset(i int) { a.state[i] = moments2{} }
+// Reset forgets the moments and the step count of parameter i.
+func (a *Adam) Reset(i int) { a.state[i] = adamMoments{} }

@@ -8,7 +8,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowAdam is AdamW of one tensor in float64, written down from the papers.
+// The bias correction makes the first step as long as the learning rate, whatever the size of the gradient.
+func TestAdam_FirstStepIsAsLongAsTheLearningRate(t *testing.T) {
+	p := newParam("b", 4)
+	copy(p.Grad, []float32{1e-3, -1, 1e3, 0})
+	newAdam([]*Param{p}, 0.999, 0).Step(0.01, 1)
+	for i, want := range []float64{-0.01, 0.01, -0.01, 0} {
+		require.InDelta(t, want, p.W[i], 1e-6)
+	}
+}
+
+func TestAdam_DecaysMatricesOnly(t *testing.T) {
+	matrix, vector := newParam("w", 2, 2).constant(1), newParam("b", 2).constant(1)
+	newAdam([]*Param{matrix, vector}, 0.999, 0.5).Step(0.1, 1) // gradients are 0: only the decay moves weights
+	require.Equal(t, []float32{0.95, 0.95, 0.95, 0.95}, matrix.W)
+	require.Equal(t, []float32{1, 1}, vector.W)
+}
+
+// slowAdam is AdamW of one tensor in float64, as the papers define it (arXiv:1412.6980, arXiv:1711.05101).
 type slowAdam struct {
 	w, m, v []float64
 	t       float64
@@ -25,8 +42,8 @@ func (a *slowAdam) step(g []float64, lr, beta2, decay float64) {
 	}
 }
 
-// Many steps beside the slow twin: a matrix, which decays, and a vector, which does not.
-func TestAdamFollowsTheSlowTwin(t *testing.T) {
+// Many steps of a matrix, which decays, and of a vector, which does not.
+func TestAdam_EqualsItsFormulaInFloat64(t *testing.T) {
 	for _, beta2 := range []float64{0.5, 0.95, 0.999, 0} {
 		rng := newRNG(1, checkStream)
 		matrix, vector := newParam("w", 5, 7).normal(1, rng), newParam("b", 9).normal(1, rng)
@@ -55,34 +72,63 @@ func TestAdamFollowsTheSlowTwin(t *testing.T) {
 	}
 }
 
-func TestDecayIsForMatricesOnly(t *testing.T) {
-	matrix, vector := newParam("w", 2, 2).constant(1), newParam("b", 2).constant(1)
-	newAdam([]*Param{matrix, vector}, 0.999, 0.5).Step(0.1, 1) // no gradient: decay alone moves
-	require.Equal(t, []float32{0.95, 0.95, 0.95, 0.95}, matrix.W)
-	require.Equal(t, []float32{1, 1}, vector.W)
-}
-
-// The bias correction makes the first step lr long whatever the gradient's size.
-func TestTheFirstStepIsAsLongAsTheLearningRate(t *testing.T) {
-	p := newParam("b", 4)
-	copy(p.Grad, []float32{1e-3, -1, 1e3, 0})
-	newAdam([]*Param{p}, 0.999, 0).Step(0.01, 1)
-	for i, want := range []float64{-0.01, 0.01, -0.01, 0} {
-		require.InDelta(t, want, p.W[i], 1e-6)
+// The tensor is longer than a chunk, and its length is not a multiple of one.
+func TestAdam_ClearsTheGradientsItUsed(t *testing.T) {
+	p, frozen := newParam("b", 2*adamChunk+3), newParam("frozen", 2)
+	copy(p.Grad, newParam("", len(p.W)).constant(1).W)
+	copy(frozen.Grad, []float32{1, 2})
+	frozen.Frozen = true
+	newAdam([]*Param{p, frozen}, 0.999, 0).Step(0.01, 1)
+	require.Equal(t, make([]float32, len(p.W)), p.Grad)
+	require.Equal(t, []float32{1, 2}, frozen.Grad, "the gradient of a frozen tensor stays")
+	for _, w := range p.W {
+		require.InDelta(t, -0.01, w, 1e-8)
 	}
 }
 
-func TestFrozenWeightsAndMomentsKeepTheirBits(t *testing.T) {
+// gradNormOf is the norm of the gradients of all parameters, taken as one vector.
+func gradNormOf(params []*Param) float64 {
+	var all []float64
+	for _, p := range params {
+		all = append(all, inFloat64(p.Grad)...)
+	}
+	return math.Sqrt(inner(all, all))
+}
+
+func TestAdam_GradNormIsThatOfAllParameters(t *testing.T) {
+	m := roughModel(oddConfig, 1)
+	meanGradients(m, randomBatch(oddConfig, newRNG(1, checkStream), 13, 4), 0)
+	norm := newAdam(m.Params(), 0.999, 0).GradNorm()
+	require.InDelta(t, gradNormOf(m.Params()), norm, 1e-9*norm)
+	for _, p := range m.Params() { // every parameter matters
+		g := slices.Clone(p.Grad)
+		p.Grad[0] += 1e3
+		require.Greater(t, newAdam(m.Params(), 0.999, 0).GradNorm(), 900.0, p.Name)
+		copy(p.Grad, g)
+	}
+}
+
+func TestAdam_GradNormLeavesOutFrozenParameters(t *testing.T) {
+	a, b := newParam("a", 2), newParam("b", 2)
+	copy(a.Grad, []float32{3, 0})
+	copy(b.Grad, []float32{0, 4})
+	opt := newAdam([]*Param{a, b}, 0.999, 0)
+	require.Equal(t, 5.0, opt.GradNorm())
+	b.Frozen = true
+	require.Equal(t, 3.0, opt.GradNorm())
+}
+
+func TestAdam_FrozenWeightsAndMomentsKeepTheirBits(t *testing.T) {
 	m := roughModel(oddConfig, 1)
 	b := randomBatch(oddConfig, newRNG(1, checkStream), 13, 5)
 	opt := newAdam(m.Params(), 0.999, 0.1)
 	trainSteps(m, opt, b, 3, 0)
 	m.SetAttentionFreezeUpdates(true)
 	var before snapshot
-	before.take(m.Params())
-	var moments []moments2
+	before.save(m.Params())
+	var moments []adamMoments
 	for _, s := range opt.state {
-		moments = append(moments, moments2{slices.Clone(s.m), slices.Clone(s.v), s.t})
+		moments = append(moments, adamMoments{slices.Clone(s.m), slices.Clone(s.v), s.t})
 	}
 	trainSteps(m, opt, b, 3, 0)
 	for i, p := range m.Params() {
@@ -97,27 +143,37 @@ func TestFrozenWeightsAndMomentsKeepTheirBits(t *testing.T) {
 	}
 }
 
-// A released tensor takes its first step as long as the learning rate: neither old moments nor the other tensors' step
-// count, whose bias correction is over, have a part in it.
-func TestReleasedTensorsStartAfresh(t *testing.T) {
+func TestAdam_ResetLeavesOtherTensorsAlone(t *testing.T) {
+	a, b := newParam("a", 1), newParam("b", 1)
+	a.Grad[0], b.Grad[0] = 1, 1
+	opt := newAdam([]*Param{a, b}, 0.999, 0)
+	opt.Step(0.1, 1)
+	opt.Reset(0)
+	require.Equal(t, adamMoments{}, opt.state[0])
+	require.Equal(t, 1, opt.state[1].t)
+}
+
+// The first step of a released tensor is as long as the learning rate: it depends neither on the tensor's old moments
+// nor on the step count of the other tensors.
+func TestAdam_ReleasedTensorsStartWithFreshMoments(t *testing.T) {
 	const lr = 1e-2
 	m := roughModel(oddConfig, 2)
 	b := randomBatch(oddConfig, newRNG(2, checkStream), 13, 5)
-	tr := &trainer{model: m, opt: newAdam(m.Params(), 0.999, 0)}
-	trainSteps(m, tr.opt, b, 5, 0)
-	tr.enter(stage{frozen: isAttention})
-	trainSteps(m, tr.opt, b, 5, 0)
-	tr.enter(stage{frozen: func(*Param) bool { return false }})
+	opt := newAdam(m.Params(), 0.999, 0)
+	trainSteps(m, opt, b, 5, 0)
+	applyFreeze(opt, isAttention)
+	trainSteps(m, opt, b, 5, 0)
+	applyFreeze(opt, func(*Param) bool { return false }) // release
 	var before snapshot
-	before.take(m.Params())
+	before.save(m.Params())
 	meanGradients(m, b, 0)
-	tr.opt.Step(lr, 1)
+	opt.Step(lr, 1)
 	for i, p := range m.Params() {
 		if !isAttention(p) {
-			require.Equal(t, 11, tr.opt.state[i].t, p.Name)
+			require.Equal(t, 11, opt.state[i].t, p.Name)
 			continue
 		}
-		require.Equal(t, 1, tr.opt.state[i].t, p.Name)
+		require.Equal(t, 1, opt.state[i].t, p.Name)
 		for j, g := range p.Grad {
 			if math.Abs(float64(g)) > 1e-4 { // far above ε
 				require.InDelta(t, lr, math.Abs(float64(p.W[j]-before[i][j])), 1e-5, p.Name)
@@ -126,34 +182,10 @@ func TestReleasedTensorsStartAfresh(t *testing.T) {
 	}
 }
 
-// Longer than what is updated at a time, and not a multiple of it.
-func TestAStepClearsTheGradientsItUsed(t *testing.T) {
-	p, frozen := newParam("b", 2*adamPiece+3), newParam("frozen", 2)
-	copy(p.Grad, newParam("", len(p.W)).constant(1).W)
-	copy(frozen.Grad, []float32{1, 2})
-	frozen.Frozen = true
-	newAdam([]*Param{p, frozen}, 0.999, 0).Step(0.01, 1)
-	require.Equal(t, make([]float32, len(p.W)), p.Grad)
-	require.Equal(t, []float32{1, 2}, frozen.Grad, "a frozen tensor is not touched")
-	for _, w := range p.W {
-		require.InDelta(t, -0.01, w, 1e-8)
-	}
-}
-
-func TestResetLeavesOtherTensorsAlone(t *testing.T) {
-	a, b := newParam("a", 1), newParam("b", 1)
-	a.Grad[0], b.Grad[0] = 1, 1
-	opt := newAdam([]*Param{a, b}, 0.999, 0)
-	opt.Step(0.1, 1)
-	opt.Reset(0)
-	require.Equal(t, moments2{}, opt.state[0])
-	require.Equal(t, 1, opt.state[1].t)
-}
-
-// Lengths around a piece: no gradient is left out, and the norm has the same bits for any number of threads.
-func TestTheGradientNormDoesNotDependOnThreads(t *testing.T) {
+// Lengths around that of a chunk: the norm covers every entry and has the same bits for any number of threads.
+func TestAdam_GradientNormDoesNotDependOnThreads(t *testing.T) {
 	rng := newRNG(2, checkStream)
-	for _, n := range []int{1, adamPiece - 1, adamPiece, adamPiece + 1, 3*adamPiece + 17} {
+	for _, n := range []int{1, adamChunk - 1, adamChunk, adamChunk + 1, 3*adamChunk + 17} {
 		params := []*Param{newParam("w", n), newParam("b", 3)}
 		var squares float64
 		for _, p := range params {
@@ -165,8 +197,8 @@ func TestTheGradientNormDoesNotDependOnThreads(t *testing.T) {
 		var first float64
 		withThreads(1, func() { first = newAdam(params, 0, 0).GradNorm() })
 		require.InEpsilon(t, math.Sqrt(squares), first, 1e-12)
-		for _, team := range []int{2, 3} {
-			withThreads(team, func() { require.Equal(t, first, newAdam(params, 0, 0).GradNorm()) })
+		for _, threads := range []int{2, 3} {
+			withThreads(threads, func() { require.Equal(t, first, newAdam(params, 0, 0).GradNorm()) })
 		}
 	}
 }

@@ -6,19 +6,22 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/kernel"
 )
 
 // BenchmarkTrainingStep times the trainer's step: go test -bench TrainingStep/mid -cpuprofile cpu.prof
 func BenchmarkTrainingStep(b *testing.B) {
 	for _, c := range benchCases {
-		b.Run(c.name+"/"+kernelName(), func(b *testing.B) {
+		b.Run(c.name+"/"+kernel.Name(), func(b *testing.B) {
 			cfg := defaultConfig()
-			_, step := c.step(&cfg)
+			_, step := c.newStep(&cfg)
 			step()
 			b.ResetTimer()
 			for range b.N {
@@ -29,10 +32,13 @@ func BenchmarkTrainingStep(b *testing.B) {
 	}
 }
 
-// benchLine is a small case whose sizes differ from each other, so that none can stand for another. A sequence may fill the context.
-var benchLine = []string{"bench", "--layers=3", "--dim=16", "--heads=2", "--hidden=24", "--vocab=11", "--context=10", "--json"}
+// benchLine is a small case. Its sizes all differ, so that a test notices when one is used for another. A sequence may
+// fill the context.
+var benchLine = []string{"bench", "--layers=3", "--dim=16", "--heads=2", "--hidden=24", "--vocab-size=11",
+	"--context=10", "--json"}
 
-// benchParams counts the parameters of benchLine: embeddings, blocks of two norms, attention and feed-forward, and the last norm.
+// benchParams is the number of parameters of benchLine: embeddings, blocks of two norms, attention and feed-forward,
+// and the last norm.
 const benchParams = 11*16 + 10*16 + 3*(2*2*16+16*48+48+16*16+16+16*24+24+24*16+16) + 2*16
 
 // benchFields runs the command line and returns the numbers that it prints.
@@ -41,7 +47,7 @@ func benchFields(t *testing.T, args ...string) map[string]float64 {
 	require.Equal(t, exitOK, code, errOut)
 	var fields map[string]any
 	onlyJSON(t, out, &fields)
-	require.Equal(t, kernelName(), fields["kernel"])
+	require.Equal(t, kernel.Name(), fields["kernel"])
 	delete(fields, "kernel")
 	numbers := map[string]float64{}
 	for name, value := range fields {
@@ -53,7 +59,7 @@ func benchFields(t *testing.T, args ...string) map[string]float64 {
 	return numbers
 }
 
-// requireRatio wants got to be the product of figures that were rounded to float64 on their own.
+// requireRatio compares got, a product of rounded figures, with the exact result.
 func requireRatio(t *testing.T, want, got float64) {
 	t.Helper()
 	require.InEpsilon(t, want, got, 1e-12)
@@ -73,11 +79,16 @@ func TestBench_FiguresOfAStepAgree(t *testing.T) {
 	requireRatio(t, r["gflops"], r["efficiency"]*r["peak_gflops"])
 }
 
-func TestBench_FlagsBesideACaseWin(t *testing.T) {
-	r := benchFields(t, "bench", "--layers=1", "--dim=8", "--case=tiny16", "--heads=2", "--hidden=12", "--vocab=11", "--seq=4", "--steps=1", "--json")
-	require.Equal(t, float64(11*8+128*8+(2*2*8+8*24+24+8*8+8+8*12+12+12*8+8)+2*8), r["params"])
-	requireRatio(t, 16*4, r["tokens_per_sec"]*r["ms_per_step"]/1e3) // batch 16 is the case's
-	require.Equal(t, r["ms_min"], r["ms_per_step"], "of one step the median is the fastest")
+func TestBench_FlagsWinOverACase(t *testing.T) {
+	for _, vocab := range []string{
+		"--vocab-size=11", "--vocab=11", "--vocab=12 --vocab-size=11", "--vocab-size=12 --vocab=11", // the last one wins
+	} {
+		r := benchFields(t, append([]string{"bench", "--layers=1", "--dim=8", "--case=tiny16", "--heads=2", "--hidden=12",
+			"--seq=4", "--steps=1", "--json"}, strings.Fields(vocab)...)...)
+		require.Equal(t, float64(11*8+128*8+(2*2*8+8*24+24+8*8+8+8*12+12+12*8+8)+2*8), r["params"], vocab)
+		requireRatio(t, 16*4, r["tokens_per_sec"]*r["ms_per_step"]/1e3) // batch 16 is the case's
+		require.Equal(t, r["ms_min"], r["ms_per_step"], "of one step the median is the fastest")
+	}
 }
 
 func TestBench_FiguresOfAProductAgree(t *testing.T) {
@@ -100,7 +111,7 @@ func TestBench_FiguresOfGenerationAgree(t *testing.T) {
 	requireRatio(t, 2*(products+2*causal), r["prefill_gflops"]*1e9/r["prefill_tokens_per_sec"])
 }
 
-// peakResident is the most memory that this process has had resident, in bytes, as Linux counts it.
+// peakResident returns the largest resident memory of this process so far, in bytes, as Linux reports it.
 func peakResident(t *testing.T) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	require.NoError(t, err)
@@ -123,9 +134,9 @@ func TestBench_ResidentMemoryIsInMegabytes(t *testing.T) {
 	require.LessOrEqual(t, bytes, 1.01*peakResident(t))
 }
 
-// The first calls warm up; of the others neither a slow one nor their order matters.
-func TestBench_TheTimeOfAStepIsTheMedian(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // sleeping moves the clock, nothing else does
+// The first calls are not timed. The median depends neither on one slow call nor on the order.
+func TestBench_ReportsTheMedianStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // only time.Sleep moves the clock here
 		durations := []time.Duration{700, 800, 900, 9, 2, 4, 100, 3} // ms, warm-up first
 		calls := 0
 		median, least := timed(5, func() {
@@ -137,20 +148,30 @@ func TestBench_TheTimeOfAStepIsTheMedian(t *testing.T) {
 	})
 }
 
-func TestBenchCountsTheArithmeticOfAStep(t *testing.T) {
+func TestBench_CountsTheArithmeticOfAStep(t *testing.T) {
 	c := benchCase{model: ModelConfig{Layers: 1, Dim: 2, Heads: 1, Hidden: 3, Vocab: 5, Context: 4}, batch: 2, seq: 4}
 	weights := 2*6 + 2*2 + 2*3 + 3*2 + 5*2 // c_attn, c_proj, c_fc, c_proj, wte
 	scores := 2 * (4 * 4 / 2) * 2 * 2      // Q·K and P·V of two sequences, half of 4×4, two channels
 	require.Equal(t, float64(6*8*weights+3*2*scores), c.flops())
 }
 
-func TestBenchRefusesSizesThatDoNotFit(t *testing.T) {
-	for _, args := range [][]string{{"--case=huge"}, {"--seq=0"}, {"--seq=200"}, {"--seq=129"}, {"--seq=11", "--context=10"},
-		{"--heads=3"}, {"--gemm=1,2"}, {"--gemm=0,1,1"}, {"--steps=0"},
-		{"--steps=4611686018427387904"}, {"--seq=4611686018427387904"}, {"--vocab=4611686018427387904"}, {"--gemm=4294967296,4294967296,1"},
-		{"--gemm=16777216,16777216,1"}, {"--batch=16777216", "--seq=128"}, {"--batch=4611686018427387904"}} {
+func TestBench_RefusesSizesThatDoNotFit(t *testing.T) {
+	for line, want := range map[string]string{
+		"--case=huge": "--case=huge: ", "--seq=0": "--seq=0: ", "--seq=200": "--seq=200: ", "--seq=129": "--seq=129: ",
+		"--seq=11 --context=10": "--seq=11: takes at most --context=10", "--heads=3": "--heads=3: ",
+		"--gemm=1,2": "--gemm=1,2: ", "--gemm=0,1,1": "--gemm=0,1,1: ", "--steps=0": "--steps=0: ",
+		"--steps=4611686018427387904":    "--steps=4611686018427387904: ",
+		"--seq=4611686018427387904":      "--seq=4611686018427387904: ",
+		"--vocab=4611686018427387904":    "--vocab-size=4611686018427387904: ",
+		"--vocab-size=0":                 "--vocab-size=0: ",
+		"--gemm=4294967296,4294967296,1": "--gemm=4294967296,4294967296,1: ",
+		"--gemm=16777216,16777216,1":     "--gemm=16777216,16777216,1: ",
+		"--batch=16777216 --seq=128":     "--batch=16777216: takes less: with --seq=128 and --vocab-size=2048 ",
+		"--batch=4611686018427387904":    "--batch=4611686018427387904: ",
+	} {
 		var out, errOut bytes.Buffer
-		require.Equal(t, exitUsage, run(append([]string{"bench"}, args...), nil, &out, &errOut), args)
-		require.Contains(t, errOut.String(), args[0][:6])
+		require.Equal(t, exitUsage, run(append([]string{"bench"}, strings.Fields(line)...), nil, &out, &errOut), line)
+		require.Contains(t, errOut.String(), want)
+		require.Empty(t, out.String())
 	}
 }

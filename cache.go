@@ -1,12 +1,17 @@
 package main
 
-// sequence says where one sequence lies in a packed batch.
+import "gogpt/internal/kernel"
+
+// The cache of keys and values, for generation. Attention uses the keys and values of all earlier tokens. With a cache
+// they are not computed again: for a new token, every block computes one row only.
+
+// sequence is the place of one sequence in a packed batch.
 type sequence struct {
 	start, n int      // its rows are start … start+n
-	cache    *kvCache // of the tokens before it; nil in training
+	cache    *kvCache // of its earlier tokens; nil in training
 }
 
-// past is how many tokens before its own the sequence attends to.
+// past returns how many earlier tokens the cache holds.
 func (s sequence) past() int {
 	if s.cache == nil {
 		return 0
@@ -14,12 +19,12 @@ func (s sequence) past() int {
 	return s.cache.n
 }
 
-// kvCache keeps the keys and values of the tokens of one sequence, so that the next token costs one row.
+// kvCache holds the keys and values of the tokens of one sequence.
 type kvCache struct {
-	C, context int
+	C, context int // channels; limit of n
 
-	n            int         // tokens held
-	keys, values [][]float32 // of every layer: [context, C]
+	n            int         // tokens that it holds
+	keys, values [][]float32 // [layers][context, C]
 }
 
 func newKVCache(c ModelConfig) *kvCache {
@@ -31,26 +36,27 @@ func newKVCache(c ModelConfig) *kvCache {
 	return cache
 }
 
-// store copies K and V of new tokens, rows Q | K | V [n, 3C], behind those that are held.
-func (c *kvCache) store(layer int, rows []float32) {
+// store copies K and V of new tokens, whose rows Q | K | V are qkv [tokens, 3C], behind those of the earlier ones. The
+// caller of the model adds the tokens to n after all blocks have stored theirs.
+func (c *kvCache) store(block int, qkv []float32) {
 	C := c.C
-	n := len(rows) / (3 * C)
+	n := len(qkv) / (3 * C)
 	if c.n+n > c.context {
 		panic("kvCache: more tokens than the context")
 	}
 	for t := range n {
 		at := (c.n + t) * C
-		copy(c.keys[layer][at:at+C], rows[(3*t+1)*C:])
-		copy(c.values[layer][at:at+C], rows[(3*t+2)*C:])
+		copy(c.keys[block][at:at+C], qkv[(3*t+1)*C:])
+		copy(c.values[block][at:at+C], qkv[(3*t+2)*C:])
 	}
 }
 
-// rows returns the first n keys and values of a layer, [n, C] each.
-func (c *kvCache) rows(layer, n int) (keys, values matrix) {
-	return rowMajor(c.keys[layer], n, c.C), rowMajor(c.values[layer], n, c.C)
+// rows returns the first n keys and values of a block, [n, C] each.
+func (c *kvCache) rows(block, n int) (keys, values kernel.Matrix) {
+	return kernel.RowMajor(c.keys[block], n, c.C), kernel.RowMajor(c.values[block], n, c.C)
 }
 
-// truncate forgets all tokens but the first n.
+// truncate keeps the first n tokens.
 func (c *kvCache) truncate(n int) {
 	if n < 0 || n > c.n {
 		panic("kvCache: truncate to more tokens than it holds")
@@ -58,11 +64,11 @@ func (c *kvCache) truncate(n int) {
 	c.n = n
 }
 
-// copyFrom makes the cache hold what another one of the same model holds.
+// copyFrom copies another cache of the same model.
 func (c *kvCache) copyFrom(other *kvCache) {
 	c.n = other.n
-	for layer := range c.keys {
-		copy(c.keys[layer], other.keys[layer][:c.n*c.C])
-		copy(c.values[layer], other.values[layer][:c.n*c.C])
+	for block := range c.keys {
+		copy(c.keys[block], other.keys[block][:c.n*c.C])
+		copy(c.values[block], other.values[block][:c.n*c.C])
 	}
 }

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// noted asks a chat questions and returns what it noted.
+// noted asks a chat questions and returns its notes.
 func noted(t *testing.T, c *chat, questions ...string) (notes []string) {
 	for _, q := range questions {
 		_, err := c.ask(t.Context(), q, func([]byte) {}, func(text string) { notes = append(notes, text) })
@@ -27,8 +30,8 @@ func shortAnswers(maxTokens int) generationConfig {
 	return c
 }
 
-// The model is given exactly the tokens that tuning gives it for the same turns.
-func TestConversationFollowsTheTemplateOfTraining(t *testing.T) {
+// The prompt has exactly the tokens that tuning uses for the same turns.
+func TestChat_FollowsTheTemplateOfTraining(t *testing.T) {
 	m, words := generationModel(t, 200)
 	c := newChat(m, words, shortAnswers(5))
 	noted(t, c, "one", "the cat", "鲸鱼")
@@ -37,11 +40,11 @@ func TestConversationFollowsTheTemplateOfTraining(t *testing.T) {
 		require.True(t, strings.ToValidUTF8(turn.Assistant, "") == turn.Assistant)
 		pairs = append(pairs, pair{turn.User, "?"})
 	}
-	prompt, dropped := c.prompt("two")
+	prompt, dropped := c.prompt(promptTokens(words, "two"))
 	require.Zero(t, dropped)
 	trained := chatExample(words, append(pairs, pair{"two", "?"}), false)
 	mark := slices.Index(words.pieces, "?")
-	var got, want []int // without the answers' own tokens
+	var got, want []int // without the tokens of the answers
 	answer := false
 	for _, token := range prompt {
 		if answer = answer && token != words.endOfText; !answer {
@@ -57,26 +60,26 @@ func TestConversationFollowsTheTemplateOfTraining(t *testing.T) {
 	require.Equal(t, want[:len(want)-1], got)
 }
 
-func TestOldestWholeTurnsAreDroppedFirst(t *testing.T) {
+func TestChat_DropsTheOldestWholeTurnsFirst(t *testing.T) {
 	m, words := generationModel(t, 48)
 	c := newChat(m, words, shortAnswers(6))
 	notes := noted(t, c, "one", "two", "three", "four", "five", "six")
 	require.NotEmpty(t, notes)
 	require.Contains(t, notes[0], "the context of 48 tokens is full: the model no longer sees the oldest ")
-	prompt, _ := c.prompt("cat")
+	prompt, _ := c.prompt(promptTokens(words, "cat"))
 	require.LessOrEqual(t, len(prompt), 48-6, "room for the answer")
-	require.Equal(t, words.user, prompt[0], "a whole turn stands first")
-	require.Positive(t, c.first)
+	require.Equal(t, words.user, prompt[0], "the prompt begins with a whole turn")
+	require.Positive(t, c.firstShown)
 	var kept []int
-	for _, turn := range c.turns[c.first:] {
+	for _, turn := range c.turns[c.firstShown:] {
 		kept = append(kept, turn.tokens...)
 	}
 	require.Equal(t, append(kept, promptTokens(words, "cat")...), prompt)
-	require.Greater(t, len(c.turns[c.first-1].tokens)+len(prompt), 48-6, "no turn is dropped that would fit")
-	require.Len(t, c.turns, 6, "what is saved is the whole conversation")
+	require.Greater(t, len(c.turns[c.firstShown-1].tokens)+len(prompt), 48-6, "a turn that fits is not dropped")
+	require.Len(t, c.turns, 6, "the whole conversation can be saved")
 }
 
-func TestOverlongQuestionsAndAnswersAreAnsweredAndToldOf(t *testing.T) {
+func TestChat_NotesQuestionsAndAnswersLongerThanTheContext(t *testing.T) {
 	m, words := generationModel(t, 16)
 	notes := noted(t, newChat(m, words, shortAnswers(3)), strings.Repeat("cat ", 40))
 	require.Len(t, notes, 1)
@@ -86,17 +89,17 @@ func TestOverlongQuestionsAndAnswersAreAnsweredAndToldOf(t *testing.T) {
 			clear(m.embed.wte.W[token*m.Dim : (token+1)*m.Dim])
 		}
 	}
-	fits := m.Context - len(promptTokens(words, "one")) + 1 // the last token needs no place: nothing follows it
+	fits := m.Context - len(promptTokens(words, "one")) + 1 // the model does not run the last token
 	require.Empty(t, noted(t, newChat(m, words, shortAnswers(fits)), "one"))
 	require.Len(t, noted(t, newChat(m, words, shortAnswers(fits+1)), "one"), 1)
 	c := newChat(m, words, shortAnswers(60))
 	notes = noted(t, c, "one")
 	require.Len(t, notes, 1)
-	require.Contains(t, notes[0], "outgrew the context")
-	require.Len(t, c.last.tokens, 60)
+	require.Contains(t, notes[0], "does not fit the context")
+	require.Len(t, c.lastAnswer.tokens, 60)
 }
 
-func TestModelWithoutSpeakersContinuesText(t *testing.T) {
+func TestChat_AModelWithoutSpeakersContinuesText(t *testing.T) {
 	m, words := generationModel(t, 24)
 	user := words.user
 	for _, lacks := range []*int{&words.user, &words.endOfText} {
@@ -108,20 +111,23 @@ func TestModelWithoutSpeakersContinuesText(t *testing.T) {
 	}
 }
 
-// learnedPairs are what learnedModel knows.
-var learnedPairs = []pair{{"Who swims?", "The whale."}, {"鲸鱼住在哪里？", "住在海里。"}, {"What purrs?", "A cat purrs."}, {"猫吃什么？", "猫吃鱼。"}}
+// learnedPairs are the questions and answers that learnedModel knows.
+var learnedPairs = []pair{
+	{"Who swims?", "The whale."}, {"鲸鱼住在哪里？", "住在海里。"},
+	{"What purrs?", "A cat purrs."}, {"猫吃什么？", "猫吃鱼。"},
+}
 
-// learnedModel trains a small model until it knows some answers, and returns its file.
+// learnedModel trains a small model until it knows learnedPairs, and returns its path.
 func learnedModel(t *testing.T) string {
 	data, err := json.Marshal(learnedPairs)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.safetensors")
-	trained(t, "--dim=32", "--hidden=64", "--context=64", "--finetune-epochs=150", "--finetune-lr=3e-3", "--finetune-accum=1",
-		"--finetune-patience=0", "--chat-data="+textFile(t, "learn.json", string(data)), "--save="+path)
+	trained(t, "--dim=32", "--hidden=64", "--context=64", "--finetune-epochs=150", "--finetune-lr=3e-3",
+		"--finetune-accum=1", "--finetune-patience=0", "--chat-data="+textFile(t, "learn.json", string(data)), "--save="+path)
 	return path
 }
 
-func TestTrainedModelAnswersWordForWordAndStops(t *testing.T) {
+func TestChat_ATrainedModelAnswersWordForWord(t *testing.T) {
 	model := "--model=" + learnedModel(t)
 	var questions, answers strings.Builder
 	for _, p := range learnedPairs {
@@ -137,34 +143,37 @@ func TestTrainedModelAnswersWordForWordAndStops(t *testing.T) {
 	require.Equal(t, exitOK, code, errText)
 	require.Equal(t, "A cat purrs.\n", out)
 
-	code, out, errText = gogptReading(t, strings.NewReader(questions.String()), "chat", model, "--json", "--stop=cat", "--max-tokens=9")
+	code, out, errText = gogptReading(t, strings.NewReader(questions.String()),
+		"chat", model, "--json", "--stop=cat", "--max-tokens=9")
 	require.Equal(t, exitOK, code, errText)
 	require.Equal(t, 4, strings.Count(out, "\n"))
 	require.Contains(t, out, `{"text":"A ",`)
 	require.Contains(t, out, `"stop_reason":"stop_string"`)
 }
 
-func TestOnePromptAsJSON(t *testing.T) {
+func TestChat_OnePromptAsJSON(t *testing.T) {
 	m, words := generationModel(t, 24)
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	require.NoError(t, saveModel(path, m, words))
-	code, out, errText := gogpt(t, "chat", "--model="+path, "--prompt=the cat", "--json", "--max-tokens=5", "--temperature=0.8", "--seed=4")
+	code, out, errText := gogpt(t, "chat", "--model="+path, "--prompt=the cat", "--json", "--max-tokens=5",
+		"--temperature=0.8", "--seed=4")
 	require.Equal(t, exitOK, code, errText)
-	require.ElementsMatch(t, []string{"text", "tokens", "logprobs", "stop_reason", "tokens_per_sec"}, keysOf(t, []byte(out)))
+	fields := []string{"text", "tokens", "logprobs", "stop_reason", "tokens_per_sec"}
+	require.ElementsMatch(t, fields, keysOf(t, []byte(out)))
 	var r answerResult
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	require.Len(t, r.Tokens, 5)
 	require.Equal(t, stopMaxTokens, r.StopReason)
 	require.Equal(t, strings.ToValidUTF8(words.decode(r.Tokens), "\uFFFD"), r.Text)
 	seen := promptTokens(words, "the cat")
-	for i, token := range r.Tokens { // the model's own probabilities, whatever the temperature
+	for i, token := range r.Tokens { // probabilities of the model, before temperature
 		require.InDelta(t, logProbs(m, seen)[token], float64(r.LogProbs[i]), 1e-4)
 		seen = append(seen, token)
 	}
 	require.False(t, math.IsNaN(float64(r.TokensPerSec)))
 }
 
-func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
+func TestChat_WrongFlagsAreUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                   "--model=FILE is needed",
 		"--model=m --temperature=-1":         "--temperature=-1: takes",
@@ -180,9 +189,9 @@ func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
 		"--model=m --max-tokens=0":           "--max-tokens=0: takes",
 		"--model=m --beam=0":                 "--beam=0: takes",
 		"--model=m --beam=2 --temperature=1": "--beam=2: takes",
-		"--model=m --beam=2 --top-k=5":       "--beam=2: takes no temperature, cut or penalty",
-		"--model=m --beam=2 --top-p=0.5":     "--beam=2: takes no temperature, cut or penalty",
-		"--model=m --beam=2 --min-p=0.5":     "--beam=2: takes no temperature, cut or penalty",
+		"--model=m --beam=2 --top-k=5":       "--beam=2: takes no temperature, top-k, top-p, min-p or penalty",
+		"--model=m --beam=2 --top-p=0.5":     "--beam=2: takes no temperature, top-k, top-p, min-p or penalty",
+		"--model=m --beam=2 --min-p=0.5":     "--beam=2: takes no temperature, top-k, top-p, min-p or penalty",
 		"--model=m --threads=0":              "--threads=0: takes",
 		"--model=m --prompt=":                "--prompt=: takes",
 		"--model=m --tempurature=1":          "did you mean --temperature?",
@@ -198,19 +207,20 @@ func TestWrongChatFlagsAreUsageErrors(t *testing.T) {
 	require.Contains(t, errText, "/no/such/file")
 }
 
-// A quarter of the context, or max-tokens where that is less, stays free for the answer. A turn of the user's one letter
-// and an empty answer has 4 tokens, the question that is asked 3.
+// A quarter of the context, or max-tokens if that is less, stays free for the answer. A turn of one letter and an empty
+// answer has 4 tokens, the new question 3.
 func TestChat_KeepsAQuarterOfTheContextForTheAnswer(t *testing.T) {
 	m, words := timetableModel(t, 48, 1, saying("")...)
 	for maxTokens, room := range map[int]int{256: 48 - 12, 12: 48 - 12, 6: 48 - 6} {
 		c := newChat(m, words, shortAnswers(maxTokens))
 		noted(t, c, strings.Split("abcdefghijklmn", "")...)
-		prompt, _ := c.prompt("?")
+		prompt, _ := c.prompt(promptTokens(words, "?"))
 		require.Len(t, prompt, (room-3)/4*4+3, "max-tokens %d", maxTokens)
 	}
 }
 
-// Each flag reaches the generator: the answer is the generator's own with the same setting, and differs from all others.
+// Every flag reaches the generator: the answer equals that of a generator with the same setting, and differs from those
+// of all other flags.
 func TestChat_EachSettingChangesTheAnswer(t *testing.T) {
 	m, words := generationModel(t, 64)
 	path := filepath.Join(t.TempDir(), "m.safetensors")
@@ -239,7 +249,82 @@ func TestChat_EachSettingChangesTheAnswer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, idsOf(want.tokens), r.Tokens, flags)
 		other, same := seen[fmt.Sprint(r.Tokens)]
-		require.False(t, same, "%q answers as %q", flags, other)
+		require.False(t, same, "%q gives the answer of %q", flags, other)
 		seen[fmt.Sprint(r.Tokens)] = flags
 	}
+}
+
+func TestChat_StatsDescribeTheLastAnswer(t *testing.T) {
+	for _, lines := range [][]string{{"one", "/stats"}, {"a cat sat on the mat", "/clear", "/beam 3", "one", "/stats"}} {
+		r, out, _, err := conversation(t, true, lines...)
+		require.NoError(t, err)
+		require.Equal(t, stopMaxTokens, r.chat.lastAnswer.reason)
+		require.Contains(t, out.String(), fmt.Sprintf("ended by max_tokens, %d of 24 tokens of the context in use",
+			len(promptTokens(r.chat.generator.tokenizer, "one"))+len(r.chat.lastAnswer.tokens)-1))
+	}
+}
+
+func TestChat_StatsCountTheTurnsThatTheModelSees(t *testing.T) {
+	_, out, _, err := conversation(t, true, "a", "/clear", "b", "c", "/stats")
+	require.NoError(t, err)
+	require.Contains(t, out.String(), "conversation: 3 turns, of which the model sees 2\n")
+}
+
+// shownPercent matches a probability as /why prints it.
+var shownPercent = regexp.MustCompile(`([0-9]+\.[0-9]{2}) %`)
+
+// whyLines runs /why and returns the percentages that it prints for each token of the last answer: that of the token,
+// then those of the alternatives.
+func whyLines(t *testing.T, r *repl) (lines [][]float64) {
+	var out bytes.Buffer
+	r.console.Out = &out
+	require.NoError(t, r.command("/why"))
+	for line := range strings.Lines(out.String()) {
+		var shown []float64
+		for _, m := range shownPercent.FindAllStringSubmatch(line, -1) {
+			p, err := strconv.ParseFloat(m[1], 64)
+			require.NoError(t, err)
+			shown = append(shown, p)
+		}
+		if shown != nil {
+			lines = append(lines, shown)
+		}
+	}
+	require.Contains(t, out.String(), "  ended by "+r.chat.lastAnswer.reason+"\n")
+	return lines
+}
+
+// The printed numbers are the model's probabilities: of the token, then of others in falling order; they add up to at
+// most 100 %.
+func TestChat_WhyShowsProbabilitiesThatFallAndSumToAtMostOne(t *testing.T) {
+	for _, command := range []string{"/beam 1", "/beam 3", "/set temperature=3"} {
+		r, _, _ := untrainedREPL(t, true, false, command, "one")
+		require.NoError(t, r.run())
+		lines := whyLines(t, r)
+		require.Len(t, lines, len(r.chat.lastAnswer.tokens))
+		seen := promptTokens(r.chat.generator.tokenizer, "one")
+		for i, token := range r.chat.lastAnswer.tokens {
+			chances := logProbs(r.chat.generator.model, seen)
+			require.InDelta(t, 100*math.Exp(chances[token.token]), lines[i][0], 0.006)
+			others := slices.Delete(slices.Clone(chances), token.token, token.token+1)
+			slices.Sort(others)
+			sum := lines[i][0]
+			for rank, shown := range lines[i][1:] {
+				require.InDelta(t, 100*math.Exp(others[len(others)-1-rank]), shown, 0.006)
+				sum += shown
+			}
+			require.LessOrEqual(t, sum, 100+0.005*float64(len(lines[i])))
+			require.GreaterOrEqual(t, len(lines[i]), topAlternatives)
+			seen = append(seen, token.token)
+		}
+	}
+}
+
+func TestChat_WhyShowsTheHypothesesOfBeamSearch(t *testing.T) {
+	r, out, _, err := conversation(t, true, "/beam 3", "one", "/why")
+	require.NoError(t, err)
+	for _, h := range r.chat.lastAnswer.beams {
+		require.Contains(t, out.String(), fmt.Sprintf("  beam: score %.3f, log-probability %.3f  ", h.score, h.logProb))
+	}
+	require.Len(t, r.chat.lastAnswer.beams, 3)
 }

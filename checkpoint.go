@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"gogpt/internal/safetensors"
 )
 
 // A saved model is one safetensors file: weights under the names of a Hugging Face GPT-2, and in its metadata the shape
@@ -19,7 +21,7 @@ const (
 	metaFrozen    = "frozen"
 )
 
-// hfConfig is config.json of a Hugging Face GPT-2 beyond the sizes.
+// hfConfig is config.json of a Hugging Face GPT-2. Beyond the sizes, every model of this program has the same values.
 type hfConfig struct {
 	Architectures []string `json:"architectures"`
 	ModelType     string   `json:"model_type"`
@@ -39,13 +41,14 @@ type hfConfig struct {
 	EOS            int     `json:"eos_token_id"`
 }
 
+// newHFConfig returns the configuration of a model with this tokenizer.
 func newHFConfig(c ModelConfig, t *tokenizer) hfConfig {
 	return hfConfig{Architectures: []string{"GPT2LMHeadModel"}, ModelType: "gpt2", ModelConfig: c, Ctx: c.Context,
 		Activation: "gelu_new", Epsilon: lnEps, InitRange: initStd, ScaleAttention: true, UseCache: true, Tied: true,
 		DType: "float32", BOS: t.endOfText, EOS: t.endOfText}
 }
 
-// saveModel writes model and tokenizer to one file, replacing it in one step.
+// saveModel saves model and tokenizer to one file, which it replaces atomically.
 func saveModel(path string, m *LLM, t *tokenizer) error {
 	config, err := json.Marshal(newHFConfig(m.ModelConfig, t))
 	if err != nil {
@@ -55,32 +58,21 @@ func saveModel(path string, m *LLM, t *tokenizer) error {
 	if err != nil {
 		return err
 	}
-	frozen, err := json.Marshal(frozenNames(m))
+	frozen, err := json.Marshal(frozenNames(m.Params()))
 	if err != nil {
 		return err
 	}
-	var tensors []tensor
+	var tensors []safetensors.Tensor
 	for _, p := range m.Params() {
-		tensors = append(tensors, tensor{Name: hfPrefix + p.Name, Shape: p.Shape, Data: p.W})
+		tensors = append(tensors, safetensors.Tensor{Name: hfPrefix + p.Name, Shape: p.Shape, Data: p.W})
 	}
-	return saveTensors(path, tensors, map[string]string{
+	return safetensors.Save(path, tensors, map[string]string{
 		metaConfig: string(config), metaTokenizer: string(vocabulary), metaFrozen: string(frozen)})
 }
 
-// frozenNames lists the frozen parameters, never nil.
-func frozenNames(m *LLM) []string {
-	names := []string{}
-	for _, p := range m.Params() {
-		if p.Frozen {
-			names = append(names, p.Name)
-		}
-	}
-	return names
-}
-
-// loadModel reads a file of saveModel. Errors name the file and the tensor or key at fault.
+// loadModel loads a file that saveModel has saved. Errors name the file and the tensor or key at fault.
 func loadModel(path string) (*LLM, *tokenizer, error) {
-	file, err := loadTensors(path)
+	file, err := safetensors.Load(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,7 +83,8 @@ func loadModel(path string) (*LLM, *tokenizer, error) {
 	return m, t, nil
 }
 
-func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
+// modelOf returns the model and the tokenizer that a file holds.
+func modelOf(file *safetensors.File) (*LLM, *tokenizer, error) {
 	for _, key := range []string{metaConfig, metaTokenizer} {
 		if file.Metadata[key] == "" {
 			return nil, nil, fmt.Errorf("no %q in the metadata: not a model saved by gogpt", key)
@@ -106,7 +99,7 @@ func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
 		return nil, nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	if t.size() != c.Vocab {
-		return nil, nil, fmt.Errorf("tokenizer of %d tokens, model of %d", t.size(), c.Vocab)
+		return nil, nil, fmt.Errorf("the tokenizer has %d tokens, the configuration vocab_size %d", t.size(), c.Vocab)
 	}
 	if err := checkShapes(c, file.Tensors, hfPrefix); err != nil {
 		return nil, nil, err
@@ -115,9 +108,9 @@ func modelOf(file *tensorFile) (*LLM, *tokenizer, error) {
 	return m, t, m.setWeights(file, file.Metadata[metaFrozen])
 }
 
-// checkShapes finds a file of another shape before memory is set aside for it: what the configuration asks for, the
-// file must hold, weight by weight. prefix may stand before the names.
-func checkShapes(c ModelConfig, tensors []tensor, prefix string) error {
+// checkShapes compares the shapes of a file with those of the configuration, before any memory is allocated for them.
+// Names may begin with prefix.
+func checkShapes(c ModelConfig, tensors []safetensors.Tensor, prefix string) error {
 	shapes := map[string][]int{}
 	for _, t := range tensors {
 		shapes[strings.TrimPrefix(t.Name, prefix)] = t.Shape
@@ -136,6 +129,7 @@ func checkShapes(c ModelConfig, tensors []tensor, prefix string) error {
 	}
 }
 
+// sameShape returns an error when the shape of a tensor, nil for a missing one, is not the wanted shape.
 func sameShape(name string, got, want []int) error {
 	if got == nil {
 		return fmt.Errorf("no tensor %q", name)
@@ -146,34 +140,36 @@ func sameShape(name string, got, want []int) error {
 	return nil
 }
 
-// setWeights copies the tensors of a file into the model: every parameter once, finite, of its shape, nothing else.
-func (m *LLM) setWeights(file *tensorFile, frozen string) error {
-	left := map[string]tensor{}
+// setWeights copies the tensors of a file into the model. The file must hold every parameter once, with its shape and
+// finite values, and nothing else.
+func (m *LLM) setWeights(file *safetensors.File, frozen string) error {
+	tensors := map[string]safetensors.Tensor{} // not copied yet
 	for _, t := range file.Tensors {
 		name := strings.TrimPrefix(t.Name, hfPrefix)
-		if _, twice := left[name]; twice {
-			return fmt.Errorf("tensor %q is there twice, with and without %q", name, hfPrefix)
+		if _, twice := tensors[name]; twice {
+			return fmt.Errorf("tensor %q appears twice, with and without %q", name, hfPrefix)
 		}
-		left[name] = t
+		tensors[name] = t
 	}
 	for _, p := range m.Params() {
-		t := left[p.Name]
+		t := tensors[p.Name]
 		if err := sameShape(p.Name, t.Shape, p.Shape); err != nil {
 			return err
 		}
-		w, err := t.floats()
+		w, err := t.Floats()
 		if err != nil {
 			return err
 		}
 		copy(p.W, w)
-		delete(left, p.Name)
+		delete(tensors, p.Name)
 	}
 	if name := firstNonFinite(m.Params(), func(p *Param) []float32 { return p.W }); name != "" {
 		return fmt.Errorf("tensor %q holds a NaN or an Inf", name)
 	}
-	for name, t := range left {
+	for name, t := range tensors {
 		switch {
-		case strings.HasSuffix(name, ".attn.bias"), strings.HasSuffix(name, ".attn.masked_bias"): // GPT-2's mask, not a weight
+		case strings.HasSuffix(name, ".attn.bias"), strings.HasSuffix(name, ".attn.masked_bias"):
+			// the mask of GPT-2, not a weight
 		case name == "lm_head.weight" && slices.Equal(t.Data, m.embed.wte.W): // tied
 		case name == "lm_head.weight":
 			return fmt.Errorf("tensor %q differs from wte.weight: only tied models are read", name)
@@ -184,7 +180,7 @@ func (m *LLM) setWeights(file *tensorFile, frozen string) error {
 	return m.setFrozen(frozen)
 }
 
-// setFrozen marks the parameters that a file lists as frozen.
+// setFrozen freezes the parameters that the list, a JSON array of names, contains. An empty list changes nothing.
 func (m *LLM) setFrozen(list string) error {
 	if list == "" {
 		return nil

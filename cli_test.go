@@ -2,15 +2,23 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/kernel"
+	"gogpt/internal/terminal"
 )
 
 // forbiddenInput fails the test that reads it.
@@ -21,7 +29,7 @@ func (f forbiddenInput) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// gogpt carries out a command line that must not read standard input.
+// gogpt runs a command line that must not read standard input.
 func gogpt(t *testing.T, args ...string) (code int, out, err string) {
 	return gogptReading(t, forbiddenInput{t}, args...)
 }
@@ -32,28 +40,31 @@ func gogptReading(t *testing.T, in io.Reader, args ...string) (code int, out, er
 	return code, outBuf.String(), errBuf.String()
 }
 
-// runInFolder carries out a command line outside the package's folder and puts the number of threads back.
+// runInFolder runs a command line outside the package's folder, then restores the threads and the kernel.
 func runInFolder(t *testing.T, args []string, in io.Reader, out, err io.Writer) (code int) {
 	leavePackageFolder(t)
-	before := threads()
-	defer setThreads(before)
+	threads, name := kernel.Threads(), kernel.Name()
+	defer func() {
+		kernel.SetThreads(threads)
+		require.NoError(t, kernel.Select(name))
+	}()
 	return run(args, in, out, err)
 }
 
-// tiny is a command line that trains a tiny model for one epoch; later flags win.
+// tiny returns a command line that trains a tiny model for one epoch. The given flags win over its own.
 func tiny(flags ...string) []string {
-	return append([]string{"--no-interactive", "--layers=1", "--dim=16", "--heads=2", "--hidden=16", "--context=32", "--vocab-size=300",
-		"--pretrain-epochs=1", "--finetune-epochs=0"}, flags...)
+	return append([]string{"--no-interactive", "--layers=1", "--dim=16", "--heads=2", "--hidden=16", "--context=32",
+		"--vocab-size=300", "--pretrain-epochs=1", "--finetune-epochs=0"}, flags...)
 }
 
-// textFile writes a file into a folder of the test.
+// textFile writes a file into a temporary folder and returns its path.
 func textFile(t *testing.T, name, text string) string {
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	return path
 }
 
-func TestAWrongCommandLineIsOneLineThatNamesTheFlagAndItsValue(t *testing.T) {
+func TestCommandLine_AnErrorNamesTheFlagAndItsValue(t *testing.T) {
 	for line, want := range map[string]string{
 		"--learning-rate=1":                     "unknown flag --learning-rate",
 		"--patiense=3":                          "unknown flag --patiense, did you mean --patience?",
@@ -102,37 +113,40 @@ func TestAWrongCommandLineIsOneLineThatNamesTheFlagAndItsValue(t *testing.T) {
 	}
 }
 
-func TestARunThatCannotBeIsOneLineAndExitsWithOne(t *testing.T) {
+func TestCommandLine_ARunThatCannotStartExitsWithOne(t *testing.T) {
 	folder := t.TempDir()
 	model := textFile(t, "m.safetensors", "not a model")
+	one, short := textFile(t, "one.json", `["a"]`), textFile(t, "short.txt", strings.Repeat("a b ", 25))
 	for want, args := range map[string][]string{
-		"no such file":                        tiny("--pretrain-data=missing.json"),
-		"holds no text":                       tiny("--pretrain-data=" + textFile(t, "empty.json", "[]")),
-		"a folder without .json":              tiny("--pretrain-data=" + folder),
-		"invalid UTF-8 at byte 3":             tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
-		"row 2: ":                             tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
-		"pairs and nothing else":              tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
-		"leaves nothing to train on":          tiny("--val-fraction=0.5", "--pretrain-data="+textFile(t, "one.json", `["a"]`)),
-		"--val-fraction=0.01 holds no sample": tiny("--val-fraction=0.01", "--pretrain-data="+textFile(t, "short.txt", strings.Repeat("a b ", 25))),
-		"m.safetensors: ":                     {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},
-		"is a folder, not a file":             tiny("--save=" + folder),
-		"cannot write into folder":            tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
-		"run.jsonl: not a directory":          tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
-		"not a dir":                           tiny("--checkpoint-dir=" + model),
-		"missing.safetensors: no such":        {"gradcheck", "--golden=missing.safetensors"},
+		"no such file":                 tiny("--pretrain-data=missing.json"),
+		"contains no text":             tiny("--pretrain-data=" + textFile(t, "empty.json", "[]")),
+		"the folder contains no .json": tiny("--pretrain-data=" + folder),
+		"invalid UTF-8 at byte 3":      tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
+		"row 2: ":                      tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
+		"pairs and nothing else":       tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
+		"leaves nothing to train on":   tiny("--val-fraction=0.5", "--pretrain-data="+one),
+		"--val-fraction=0.01: pretrain data: no held-out sample": tiny("--val-fraction=0.01", "--pretrain-data="+short),
+		"m.safetensors: ":              {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},
+		"is a folder, not a file":      tiny("--save=" + folder),
+		"cannot write into folder":     tiny("--save=" + filepath.Join(folder, "missing", "m.safetensors")),
+		"run.jsonl: not a directory":   tiny("--log-json=" + filepath.Join(model, "run.jsonl")),
+		"not a dir":                    tiny("--checkpoint-dir=" + model),
+		"missing.safetensors: no such": {"gradcheck", "--golden=missing.safetensors"},
 	} {
 		code, out, err := gogpt(t, args...)
 		require.Equal(t, exitError, code, want)
 		require.Contains(t, err, want)
-		require.Empty(t, out, "found before anything is trained")
+		require.Empty(t, out, "the error comes before any training")
 		require.Equal(t, 1, strings.Count(err, "\n"), "one line: %q", err)
 	}
 }
 
-func TestEveryOutputIsTriedBeforeAnythingIsReadOrWritten(t *testing.T) {
+func TestCommandLine_ChecksOutputsBeforeReadingData(t *testing.T) {
 	file := textFile(t, "file", "text")
 	log := textFile(t, "run.jsonl", "an older log")
-	for flag, path := range map[string]string{"save": "m", "log-json": "l", "report": "r.html", "checkpoint-dir": "", "tensorboard": ""} {
+	for flag, path := range map[string]string{
+		"save": "m", "log-json": "l", "report": "r.html", "checkpoint-dir": "", "tensorboard": "",
+	} {
 		arg := "--" + flag + "=" + filepath.Join(file, path)
 		code, out, err := gogpt(t, tiny("--log-json="+log, arg, "--pretrain-data=missing.json")...)
 		require.Equal(t, exitError, code, flag)
@@ -153,7 +167,7 @@ func TestEveryOutputIsTriedBeforeAnythingIsReadOrWritten(t *testing.T) {
 	require.Equal(t, "an older log", string(text))
 }
 
-func TestWhateverIsWrongIsToldOnOneLine(t *testing.T) {
+func TestCommandLine_PrintsAnErrorOnOneLine(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--a\nb":                      `unknown flag --a\nb`,
 		"--a\nb=c\rd":                 `unknown flag --a\nb`,
@@ -175,20 +189,20 @@ func TestWhateverIsWrongIsToldOnOneLine(t *testing.T) {
 	}
 }
 
-func TestJoinedErrorsStandBehindOneAnother(t *testing.T) {
+func TestOneLine_JoinsErrors(t *testing.T) {
 	inner := errors.Join(errors.New("the log\nis full"), errors.New("so is the disk"))
-	require.Equal(t, `diverged; the log\nis full; so is the disk`, oneLine(errors.Join(errors.New("diverged"), inner)))
+	line := terminal.OneLine(errors.Join(errors.New("diverged"), inner))
+	require.Equal(t, `diverged; the log\nis full; so is the disk`, line)
 }
 
-func TestAnUnknownKernelIsAUsageError(t *testing.T) {
-	defer func() { kernelError = nil }()
-	kernelError = selectKernel("abacus")
+func TestKernelFlag_AnUnknownNameInTheEnvironmentIsAUsageError(t *testing.T) {
+	t.Setenv(kernelVariable, "abacus")
 	code, _, err := gogpt(t, "version")
 	require.Equal(t, exitUsage, code)
 	require.Equal(t, 1, strings.Count(err, "GOGPT_KERNEL=abacus: not a kernel"), err)
 }
 
-func TestHelpListsEveryCommandAndTheirFlags(t *testing.T) {
+func TestHelp_ListsCommandsAndFlags(t *testing.T) {
 	for _, word := range []string{"help", "-h", "--help"} {
 		code, out, err := gogpt(t, word)
 		require.Equal(t, exitOK, code)
@@ -206,7 +220,7 @@ func TestHelpListsEveryCommandAndTheirFlags(t *testing.T) {
 	}
 }
 
-func TestTheNearestNameIsSuggestedOnlyWhenItIsNear(t *testing.T) {
+func TestDidYouMean_SuggestsOnlySimilarNames(t *testing.T) {
 	require.Equal(t, 0, editDistance("gpt", "gpt"))
 	require.Equal(t, 3, editDistance("kitten", "sitting"))
 	require.Equal(t, 3, editDistance("", "abc"))
@@ -215,14 +229,122 @@ func TestTheNearestNameIsSuggestedOnlyWhenItIsNear(t *testing.T) {
 	require.Empty(t, didYouMean("completely", []string{"dim", "lr"}, "--"))
 }
 
-func TestOnlyATerminalIsATerminal(t *testing.T) {
-	require.False(t, isTerminal(new(bytes.Buffer)))
+func TestIsTerminal_IsFalseForFilesAndDevices(t *testing.T) {
+	require.False(t, terminal.IsTerminal(new(bytes.Buffer)))
 	file, err := os.Open(textFile(t, "f", ""))
 	require.NoError(t, err)
 	defer file.Close()
-	require.False(t, isTerminal(file))
+	require.False(t, terminal.IsTerminal(file))
 	null, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	defer null.Close()
-	require.False(t, isTerminal(null), "a character device, but nobody is there")
+	require.False(t, terminal.IsTerminal(null), "a character device, but not a terminal")
+}
+
+func TestKernelFlag_WinsOverTheEnvironment(t *testing.T) {
+	require.Contains(t, kernel.Names(), "portable")
+	best := kernel.Names()[1]
+	for _, c := range []struct{ variable, flag, want string }{
+		{"", "", best}, {"portable", "", "portable"},
+		{best, "--kernel=portable", "portable"}, {"portable", "--kernel=auto", best},
+	} {
+		t.Setenv(kernelVariable, c.variable)
+		args := []string{"version"}
+		if c.flag != "" {
+			args = append(args, c.flag)
+		}
+		code, out, errText := gogpt(t, args...)
+		require.Equal(t, exitOK, code, errText)
+		require.Contains(t, out, "kernel "+c.want+"\n", "%v", c)
+	}
+	code, _, errText := gogpt(t, "version", "--kernel=abacus")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errText, "--kernel=abacus: takes one of auto, ")
+}
+
+func TestLog_NamesTheDigestOfTheProgram(t *testing.T) {
+	path, err := os.Executable()
+	require.NoError(t, err)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("%x", sha256.Sum256(data)), logLines(t)[0]["program"])
+}
+
+// The tests leave no file in the package's folder, and do not depend on what users leave there, such as the models that
+// the program saves in checkpoints/.
+
+const asProgram = "GOGPT_TEST_AS_PROGRAM" // when this variable is set, the test's executable runs as the program
+
+// packageFolder is the folder where go test starts the tests.
+var packageFolder, _ = os.Getwd()
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	if err := kernel.Select(cmp.Or(os.Getenv(kernelVariable), kernel.Auto)); err != nil {
+		panic(err)
+	}
+	before := entriesOf(packageFolder)
+	code := m.Run()
+	if left := newEntries(packageFolder, before); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: new in %s after the tests: %s\n", packageFolder, strings.Join(left, ", "))
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func entriesOf(folder string) (names []string) {
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// newEntries returns the names in a folder that are not in before, without the profiles that go test was asked to
+// write.
+func newEntries(folder string, before []string) []string {
+	known := slices.Clone(before)
+	flag.VisitAll(func(f *flag.Flag) {
+		if strings.HasPrefix(f.Name, "test.") {
+			known = append(known, filepath.Base(f.Value.String()))
+		}
+	})
+	return slices.DeleteFunc(entriesOf(folder), func(name string) bool { return slices.Contains(known, name) })
+}
+
+// leavePackageFolder changes from the package's folder to an empty one, and stays in any other folder.
+func leavePackageFolder(t *testing.T) {
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	if here == packageFolder {
+		t.Chdir(t.TempDir())
+	}
+}
+
+func TestIsolation_FindsNewEntries(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "data"), 0o755))
+	before := entriesOf(folder)
+	require.Equal(t, []string{"data"}, before)
+	require.Empty(t, newEntries(folder, before))
+	require.NoError(t, os.Mkdir(filepath.Join(folder, checkpointFolder), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, ".m.tmp"), nil, 0o644))
+	require.Equal(t, []string{".m.tmp", checkpointFolder}, newEntries(folder, before))
+}
+
+// The program loads and saves models in its current folder.
+func TestIsolation_RunsTheProgramInAFolderOfTheTest(t *testing.T) {
+	code, out, notes := walked(t, nil)
+	require.Equal(t, exitOK, code, notes)
+	require.NotContains(t, out, "saved models: ")
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	require.NotEqual(t, packageFolder, here)
+	require.FileExists(t, filepath.Join(here, finalPath))
+	walked(t, nil, "--finetune-epochs=0")
+	again, err := os.Getwd()
+	require.NoError(t, err)
+	require.Equal(t, here, again, "a second run in the same test finds what the first one saved")
 }

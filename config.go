@@ -2,18 +2,23 @@ package main
 
 import (
 	"fmt"
-	"math"
+	"math/rand/v2"
 	"runtime"
+
+	"gogpt/internal/stats"
 )
+
+// Training has two phases: pretraining on plain text, then fine-tuning ("tuning") on questions and their answers. A
+// phase consists of epochs, an epoch of optimizer steps, a step of one or more micro-batches, whose gradients add up.
 
 // PhaseConfig is the plan of one training phase.
 type PhaseConfig struct {
 	Epochs   int     // passes over the training samples; 0 skips the phase
 	LR       float64 // peak learning rate, e.g. 1e-4
 	MinLR    float64 // learning rate at the end of a cosine cycle; below 0: LR/100
-	Patience int     // epochs without improvement before the plan moves on; 0: never
-	Accum    []int   // micro-batches a step; several values are a ramp over equal shares of the epochs
-	Restarts int     // cosine cycles beyond the first
+	Patience int     // epochs without improvement before the next stage of the plan begins, or the phase ends; 0: never
+	Accum    []int   // micro-batches of a step; several values divide the epochs into equal shares, e.g. 1,2,4
+	Restarts int     // cycles of the learning rate after the first one
 }
 
 // Config is everything that decides a run. The same Config on the same data gives the same bits.
@@ -23,33 +28,33 @@ type Config struct {
 	Pretrain, Finetune PhaseConfig
 
 	// the optimizer's step
-	Batch       int     // samples a micro-batch
-	Clip        float64 // limit of the global gradient norm; 0: off
-	ClipLogits  bool    // for ablations only: Clip bounds the gradient by the logits instead, where it hardly ever acts
-	WeightDecay float64 // of matrices only, a step's share times the learning rate
-	Beta2       float64 // Adam's decay of squared gradients
+	Batch       int     // samples of a micro-batch
+	Clip        float64 // limit of the norm of all gradients together; 0: off
+	ClipLogits  bool    // for ablations only: Clip bounds the gradient with respect to the logits instead
+	WeightDecay float64 // of matrices only: a step subtracts LR·WeightDecay·w
+	Beta2       float64 // Adam's β₂, e.g. 0.999
 	Warmup      int     // steps of linear warm-up at the start of a phase
-	MaxSteps    int     // optimizer steps a phase; 0: no limit
+	MaxSteps    int     // limit of optimizer steps in a phase; 0: no limit
 	Smoothing   float64 // label smoothing ε
-	Dropout     float64 // share of activations dropped in training
+	Dropout     float64 // share of activations that training sets to 0
 	Backward    AttentionBackward
 
-	// freezing of Q, K, V and O
-	FreezeAttn       bool   // they keep their initial weights
-	FreezeAttnEpochs int    // they rest for the first epochs, then learn; 0: off
-	Unfreeze         string // "layered": Q, K and V learn block by block from the top down, the rest from the start; "": off
+	// freezing of attention: of c_attn, which computes Q, K and V, and of the output projection c_proj
+	FreezeAttn       bool   // both keep their initial weights
+	FreezeAttnEpochs int    // both are frozen for the first epochs, then learn; 0: off
+	Unfreeze         string // "layered": c_attn is released block by block, from the last one to the first; "": off
 
 	// data
 	PretrainData, ChatData string  // files or folders; empty: the repository's own data
 	Tokenizer              string  // kindBPE or kindChar
 	ValFraction            float64 // share of the samples held out of training
-	TrainOnAll             bool    // tuning counts the user's tokens too
+	TrainOnAll             bool    // in tuning, the loss counts the user's tokens too
 
 	// the run
 	Seed    uint64
-	Threads int // by default every core
+	Threads int // e.g. the number of cores
 
-	LogAttnGradient int // steps from one comparison of the attention backwards to the next; 0: none. Changes no bit
+	LogAttnGradient int // steps between two logged comparisons of the backward passes of attention; 0: none
 }
 
 // The name of a plan, and the limits of early stopping and of the schedule that no flag changes.
@@ -60,22 +65,22 @@ const (
 	minLRShare = 0.01 // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
 )
 
-// The largest values of what no memory bounds. The size of a model is bounded by maxExtent and maxWeights.
+// Upper limits of numbers that no memory limits. maxExtent and maxWeights limit the size of a model.
 const (
-	maxCount   = 1 << 30 // of steps, and of whatever counts epochs: products with an extent do not overflow
+	maxCount   = 1 << 30 // of steps and of epochs: products with an extent do not overflow
 	maxThreads = 1 << 12
 )
 
-// The kinds of vocabulary: merges of bytes, or whole characters.
+// The kinds of vocabulary: frequent sequences of bytes (byte pair encoding), or single characters.
 const (
 	kindBPE  = "bpe"
 	kindChar = "char"
 )
 
-// minVocabSize holds the 256 bytes and the three special tokens.
+// minVocabSize is the size of a vocabulary of the 256 bytes and the three special tokens.
 const minVocabSize = 256 + 3
 
-// defaultConfig is the stable configuration: each default of the program stands here and nowhere else.
+// defaultConfig returns the default configuration. Each default of the program stands here and nowhere else.
 func defaultConfig() Config {
 	return Config{
 		Model:     ModelConfig{Layers: 2, Heads: 8, Dim: 256, Hidden: 512, Context: 128, Vocab: 2048},
@@ -103,7 +108,7 @@ func (c *Config) applyQuick(given func(flag string) bool) {
 	}
 }
 
-// minLR is where the phase's cosine ends.
+// minLR returns the learning rate at the end of a cosine cycle.
 func (p *PhaseConfig) minLR() float64 {
 	if p.MinLR < 0 {
 		return minLRShare * p.LR
@@ -111,7 +116,7 @@ func (p *PhaseConfig) minLR() float64 {
 	return p.MinLR
 }
 
-// flagError is a value that a flag does not take.
+// flagError is a value that a flag does not accept.
 type flagError struct {
 	flag  string
 	value any
@@ -122,7 +127,7 @@ func (e *flagError) Error() string {
 	return fmt.Sprintf("--%s=%v: takes %s", e.flag, e.value, e.takes)
 }
 
-// ranges keeps the first value that is out of its range, as a *flagError.
+// ranges records the first value that is out of its range, as a *flagError.
 type ranges struct{ bad error }
 
 func (r *ranges) check(ok bool, flag string, value any, takes string) {
@@ -137,7 +142,7 @@ func (r *ranges) count(flag string, n, least, most int, note string) {
 	r.check(n <= most, flag, n, fmt.Sprintf("a whole number of at most %d%s", most, note))
 }
 
-// share checks a part of 1 that is less than 1.
+// share checks a number from 0 up to, not including, 1.
 func (r *ranges) share(flag string, x float64) {
 	r.check(x >= 0 && x < 1, flag, x, "a number from 0 up to, not including, 1")
 }
@@ -150,12 +155,13 @@ func (c *Config) validate() error {
 	r.count("threads", c.Threads, 1, maxThreads, "")
 	c.Pretrain.validate("pretrain-epochs", "", &r)
 	c.Finetune.validate("finetune-epochs", "finetune-", &r)
-	r.check(finite(c.Pretrain.MinLR) && c.Pretrain.minLR() <= c.Pretrain.LR, "min-lr", c.Pretrain.MinLR,
+	r.check(stats.Finite(c.Pretrain.MinLR) && c.Pretrain.minLR() <= c.Pretrain.LR, "min-lr", c.Pretrain.MinLR,
 		fmt.Sprintf("a number from 0 to --lr=%g", c.Pretrain.LR))
-	r.check(finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
-	r.check(finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay, "a finite number of at least 0")
+	r.check(stats.Finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
+	r.check(stats.Finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay,
+		"a finite number of at least 0")
 	r.share("beta2", c.Beta2)
-	r.check(float32(c.Beta2) < 1, "beta2", c.Beta2, "a number from 0 to 0.99999997: Adam counts in float32, where larger ones are 1")
+	r.check(float32(c.Beta2) < 1, "beta2", c.Beta2, "a number from 0 to 0.99999997, which float32 does not round to 1")
 	r.share("label-smoothing", c.Smoothing)
 	r.share("dropout", c.Dropout)
 	r.share("val-fraction", c.ValFraction)
@@ -176,43 +182,46 @@ func (m *ModelConfig) validate(r *ranges) {
 		r.count(size.flag, size.value, 1, maxExtent, "")
 	}
 	r.check(m.Heads < 1 || m.Dim%m.Heads == 0, "heads", m.Heads, fmt.Sprintf("a divisor of --dim=%d", m.Dim))
-	r.check(m.Vocab >= minVocabSize, "vocab-size", m.Vocab, fmt.Sprintf("at least %d (256 bytes and the special tokens)", minVocabSize))
+	r.check(m.Vocab >= minVocabSize, "vocab-size", m.Vocab,
+		fmt.Sprintf("at least %d (256 bytes and the special tokens)", minVocabSize))
 	r.check(m.Vocab <= maxExtent, "vocab-size", m.Vocab, fmt.Sprintf("at most %d", maxExtent))
-	r.check(m.weights() <= maxWeights, "dim", m.Dim, fmt.Sprintf("less: with --layers=%d, --hidden=%d, --context=%d and --vocab-size=%d "+
-		"the model has %.2g weights, more than 2^38", m.Layers, m.Hidden, m.Context, m.Vocab, m.weights()))
+	r.check(m.weights() <= maxWeights, "dim", m.Dim, fmt.Sprintf("less: with --layers=%d, --hidden=%d, --context=%d "+
+		"and --vocab-size=%d the model has %.2g weights, more than 2^38",
+		m.Layers, m.Hidden, m.Context, m.Vocab, m.weights()))
 }
 
 // validate checks the plan; prefix stands before the names of its flags.
 func (p *PhaseConfig) validate(epochs, prefix string, r *ranges) {
 	r.count(epochs, p.Epochs, 0, maxExtent, " (0 skips the phase)")
-	r.check(p.LR > 0 && finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
+	r.check(p.LR > 0 && stats.Finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
 	r.count(prefix+"patience", p.Patience, 0, maxCount, " (0: never stop early)")
 	for _, n := range p.Accum {
-		r.check(n >= 1 && n <= maxExtent, prefix+"accum", n, fmt.Sprintf("whole numbers of at least 1, at most %d, e.g. 4 or 1,2,4", maxExtent))
+		r.check(n >= 1 && n <= maxExtent, prefix+"accum", n,
+			fmt.Sprintf("whole numbers of at least 1, at most %d, e.g. 4 or 1,2,4", maxExtent))
 	}
 	r.count(prefix+"restarts", p.Restarts, 0, maxCount, "")
 }
 
-// validateFreezing checks what rests, and that the epochs of the first phase reach as far as its releases.
+// validateFreezing checks the plan of freezing, and that the first phase has enough epochs for its releases.
 func (c *Config) validateFreezing(r *ranges) {
 	r.count("freeze-attn-epochs", c.FreezeAttnEpochs, 0, maxCount, " (0: off)")
 	r.check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
 	r.check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
-		"neither --freeze-attn nor --freeze-attn-epochs beside it: they say different things of the same weights")
-	r.check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs, "no --freeze-attn beside it, which never releases")
+		"neither --freeze-attn nor --freeze-attn-epochs beside it, which freeze the same weights by another plan")
+	r.check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs,
+		"no --freeze-attn beside it, which never releases the weights")
 	first, flag, other := c.Pretrain.Epochs, "pretrain-epochs", c.Finetune.Epochs
 	if first == 0 {
 		first, flag, other = c.Finetune.Epochs, "finetune-epochs", 0
 	}
 	r.check(c.Unfreeze == "" || first == 0 || first > c.Model.Layers, "unfreeze", c.Unfreeze,
-		fmt.Sprintf("--%s of at least %d, one more than --layers=%d, and not %d", flag, c.Model.Layers+1, c.Model.Layers, first))
+		fmt.Sprintf("--%s of at least %d, one more than --layers=%d, and not %d",
+			flag, c.Model.Layers+1, c.Model.Layers, first))
 	r.check(first == 0 || other > 0 || c.FreezeAttnEpochs < first, "freeze-attn-epochs", c.FreezeAttnEpochs,
-		fmt.Sprintf("a number below --%s=%d, or nothing is ever released", flag, first))
+		fmt.Sprintf("a number below --%s=%d, or nothing is released", flag, first))
 }
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// AttentionBackward chooses the backward pass of attention.
+// AttentionBackward chooses the backward pass of attention: the exact one or an approximation. attention.go has them.
 type AttentionBackward int
 
 const (
@@ -234,4 +243,30 @@ func (b *AttentionBackward) Set(name string) error {
 		}
 	}
 	return fmt.Errorf("takes exact, straight-through or stop-gradient")
+}
+
+// Everything random follows from the seed of the run. Each use has a stream of random numbers of its own, so that a
+// change in one use does not change the numbers of another.
+
+// The streams of a seed.
+const (
+	initStream    = iota + 1 // initial weights
+	splitStream              // which rows are held out
+	pretrainOrder            // order and cuts of pretraining samples
+	finetuneOrder            // order and joins of tuning samples
+	dropoutStream            // dropout masks
+	checkStream              // probes and sequences of gradient checks
+	benchStream              // random tokens and matrices of benchmarks
+	sampleStream             // tokens of answers
+)
+
+// newRNG returns the generator of one stream of a seed.
+func newRNG(seed, stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, mix(stream))) }
+
+// mix is a 64-bit hash: one step of the generator SplitMix64 (Steele et al. 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

@@ -2,93 +2,182 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestDefaultsAreTheStableConfiguration(t *testing.T) {
-	c := defaultConfig()
-	require.NoError(t, c.validate())
-	require.Equal(t, ModelConfig{Layers: 2, Heads: 8, Dim: 256, Hidden: 512, Context: 128, Vocab: 2048}, c.Model)
-	require.Equal(t, PhaseConfig{Epochs: 500, LR: 1e-4, MinLR: -1, Patience: 30, Accum: []int{1}}, c.Pretrain)
-	require.Equal(t, PhaseConfig{Epochs: 500, LR: 5e-5, MinLR: -1, Patience: 30, Accum: []int{1, 2, 4}}, c.Finetune)
-	require.Equal(t, 1.0, c.Clip)
-	require.Equal(t, 1, c.Batch)
-	require.Equal(t, 0.999, c.Beta2)
-	require.Equal(t, ExactBackward, c.Backward)
-	require.Zero(t, c.Dropout+c.Smoothing+c.WeightDecay+c.ValFraction)
-	require.Equal(t, 0.01, minDelta)
+// readmeFlag is a flag of training as the README's table documents it.
+type readmeFlag struct{ value, meaning string }
+
+// readmeFlags reads the rows "| `--a` `--b` | default of a, default of b | meaning |".
+func readmeFlags(t *testing.T) map[string]readmeFlag {
+	text, err := os.ReadFile(filepath.Join(packageFolder, "README.md"))
+	require.NoError(t, err)
+	flags := map[string]readmeFlag{}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.HasPrefix(cells[1], " `--") {
+			continue
+		}
+		separator := ", "
+		if strings.Contains(cells[2], ";") { // between lists
+			separator = "; "
+		}
+		values := strings.Split(strings.TrimSpace(cells[2]), separator)
+		for i, name := range regexp.MustCompile(`--([a-z0-9-]+)`).FindAllStringSubmatch(cells[1], -1) {
+			flags[name[1]] = readmeFlag{values[min(i, len(values)-1)], cells[3]}
+		}
+	}
+	require.Greater(t, len(flags), 30)
+	return flags
 }
 
-func TestQuickLeavesWhatWasGiven(t *testing.T) {
+func TestConfig_DefaultsAreThoseOfTheReadme(t *testing.T) {
+	c := defaultConfig()
+	require.NoError(t, c.validate())
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	trainFlags(fs, &c, new(runFlags))
+	inWords := map[string][]string{"off": {"false", "0", ""}, "no limit": {"0"}, "built in": {""}, "–": {"", "0"},
+		"all cores": {strconv.Itoa(runtime.GOMAXPROCS(0))}}
+	for name, documented := range readmeFlags(t) {
+		f := fs.Lookup(name)
+		require.NotNil(t, f, "the README names --%s", name)
+		if name == "kernel" { // its value is the kernel in use, its default "auto"
+			continue
+		}
+		if values, ok := inWords[documented.value]; ok {
+			require.Contains(t, values, f.DefValue, "--%s: %s", name, documented.value)
+			continue
+		}
+		want, err := strconv.ParseFloat(documented.value, 64)
+		if err != nil {
+			require.Equal(t, documented.value, f.DefValue, "--%s", name)
+			continue
+		}
+		got, err := strconv.ParseFloat(f.DefValue, 64)
+		require.NoError(t, err, "--%s", name)
+		require.Equal(t, want, got, "--%s", name)
+	}
+}
+
+func TestConfig_MinDeltaIsThatOfTheReadme(t *testing.T) {
+	documented := regexp.MustCompile(`improvement of ([0-9.]+)`).FindStringSubmatch(readmeFlags(t)["patience"].meaning)
+	require.Len(t, documented, 2)
+	require.Equal(t, documented[1], strconv.FormatFloat(minDelta, 'g', -1, 64))
+}
+
+func TestConfig_QuickLeavesGivenFlagsAlone(t *testing.T) {
+	documented := regexp.MustCompile(`\d+`).FindAllString(readmeFlags(t)["quick"].meaning, -1)
 	c := defaultConfig()
 	c.applyQuick(func(string) bool { return false })
-	require.Equal(t, PhaseConfig{Epochs: 30, LR: 1e-4, MinLR: -1, Patience: 10, Accum: []int{1}}, c.Pretrain)
+	require.Equal(t, documented, []string{strconv.Itoa(c.Pretrain.Epochs), strconv.Itoa(c.Pretrain.Patience)})
 	require.Zero(t, c.Finetune.Epochs)
+	want := defaultConfig() // but for these three numbers
+	want.Pretrain.Epochs, want.Pretrain.Patience, want.Finetune.Epochs = c.Pretrain.Epochs, c.Pretrain.Patience, 0
+	require.Equal(t, want, c)
 
 	c = defaultConfig()
 	c.applyQuick(func(string) bool { return true })
 	require.Equal(t, defaultConfig(), c)
 }
 
-func TestTheCosineEndsAtOnePercentUnlessToldOtherwise(t *testing.T) {
-	require.InDelta(t, 1e-6, (&PhaseConfig{LR: 1e-4, MinLR: -1}).minLR(), 1e-18)
-	require.Zero(t, (&PhaseConfig{LR: 1e-4, MinLR: 0}).minLR())
+func TestConfig_TheCosineEndsAtOnePercentByDefault(t *testing.T) {
+	c := defaultConfig()
+	require.InDelta(t, c.Pretrain.LR/100, c.Pretrain.minLR(), 1e-18)
+	require.InDelta(t, c.Finetune.LR/100, c.Finetune.minLR(), 1e-18)
+	require.Zero(t, (&PhaseConfig{LR: 1e-4, MinLR: 0}).minLR(), "an explicit 0 is no default")
 	require.Equal(t, 5e-5, (&PhaseConfig{LR: 1e-4, MinLR: 5e-5}).minLR())
 }
 
-func TestEveryRangeIsChecked(t *testing.T) {
+func TestConfig_EveryRangeIsChecked(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	for flag, breaks := range map[string][]func(*Config){
-		"layers":             {func(c *Config) { c.Model.Layers = 0 }},
-		"heads":              {func(c *Config) { c.Model.Heads = 0 }, func(c *Config) { c.Model.Heads = 3 }},
-		"dim":                {func(c *Config) { c.Model.Dim = -8 }},
-		"hidden":             {func(c *Config) { c.Model.Hidden = 0 }},
-		"context":            {func(c *Config) { c.Model.Context = 0 }},
-		"vocab-size":         {func(c *Config) { c.Model.Vocab = 258 }},
-		"batch":              {func(c *Config) { c.Batch = 0 }},
-		"threads":            {func(c *Config) { c.Threads = 0 }},
-		"pretrain-epochs":    {func(c *Config) { c.Pretrain.Epochs = -1 }},
-		"lr":                 {func(c *Config) { c.Pretrain.LR = 0 }, func(c *Config) { c.Pretrain.LR = nan }, func(c *Config) { c.Pretrain.LR = inf }},
-		"patience":           {func(c *Config) { c.Pretrain.Patience = -1 }},
-		"accum":              {func(c *Config) { c.Pretrain.Accum = []int{1, 0} }},
-		"restarts":           {func(c *Config) { c.Pretrain.Restarts = -1 }},
-		"finetune-epochs":    {func(c *Config) { c.Finetune.Epochs = -1 }},
-		"finetune-lr":        {func(c *Config) { c.Finetune.LR = -1 }, func(c *Config) { c.Finetune.LR = 2 * math.MaxFloat32 }},
-		"finetune-patience":  {func(c *Config) { c.Finetune.Patience = -1 }},
-		"finetune-accum":     {func(c *Config) { c.Finetune.Accum = []int{-4} }},
-		"finetune-restarts":  {func(c *Config) { c.Finetune.Restarts = -1 }},
-		"min-lr":             {func(c *Config) { c.Pretrain.MinLR = 1 }, func(c *Config) { c.Pretrain.MinLR = nan }},
-		"clip":               {func(c *Config) { c.Clip = -1 }, func(c *Config) { c.Clip = nan }, func(c *Config) { c.Clip = inf }},
-		"weight-decay":       {func(c *Config) { c.WeightDecay = -1 }, func(c *Config) { c.WeightDecay = inf }},
-		"beta2":              {func(c *Config) { c.Beta2 = 1 }, func(c *Config) { c.Beta2 = nan }, func(c *Config) { c.Beta2 = 0.99999999 }},
-		"label-smoothing":    {func(c *Config) { c.Smoothing = 1 }},
-		"dropout":            {func(c *Config) { c.Dropout = 1 }, func(c *Config) { c.Dropout = -0.1 }},
-		"val-fraction":       {func(c *Config) { c.ValFraction = 1 }, func(c *Config) { c.ValFraction = nan }},
-		"warmup-steps":       {func(c *Config) { c.Warmup = -1 }},
-		"max-steps":          {func(c *Config) { c.MaxSteps = -1 }},
-		"freeze-attn-epochs": {func(c *Config) { c.FreezeAttnEpochs = -1 }, func(c *Config) { c.FreezeAttn, c.FreezeAttnEpochs = true, 1 }},
-		"unfreeze":           {func(c *Config) { c.Unfreeze = "all" }, func(c *Config) { c.Unfreeze, c.FreezeAttn = unfreezeLayered, true }},
-		"tokenizer":          {func(c *Config) { c.Tokenizer = "words" }},
+	for _, c := range []struct {
+		flag  string
+		spoil func(*Config)
+	}{
+		{"layers", func(c *Config) { c.Model.Layers = 0 }},
+		{"heads", func(c *Config) { c.Model.Heads = 0 }},
+		{"heads", func(c *Config) { c.Model.Heads = 3 }},
+		{"dim", func(c *Config) { c.Model.Dim = -8 }},
+		{"hidden", func(c *Config) { c.Model.Hidden = 0 }},
+		{"context", func(c *Config) { c.Model.Context = 0 }},
+		{"vocab-size", func(c *Config) { c.Model.Vocab = 258 }},
+		{"batch", func(c *Config) { c.Batch = 0 }},
+		{"threads", func(c *Config) { c.Threads = 0 }},
+		{"pretrain-epochs", func(c *Config) { c.Pretrain.Epochs = -1 }},
+		{"lr", func(c *Config) { c.Pretrain.LR = 0 }},
+		{"lr", func(c *Config) { c.Pretrain.LR = nan }},
+		{"lr", func(c *Config) { c.Pretrain.LR = inf }},
+		{"patience", func(c *Config) { c.Pretrain.Patience = -1 }},
+		{"accum", func(c *Config) { c.Pretrain.Accum = []int{1, 0} }},
+		{"restarts", func(c *Config) { c.Pretrain.Restarts = -1 }},
+		{"finetune-epochs", func(c *Config) { c.Finetune.Epochs = -1 }},
+		{"finetune-lr", func(c *Config) { c.Finetune.LR = -1 }},
+		{"finetune-lr", func(c *Config) { c.Finetune.LR = 1e39 }}, // +Inf in float32
+		{"finetune-patience", func(c *Config) { c.Finetune.Patience = -1 }},
+		{"finetune-accum", func(c *Config) { c.Finetune.Accum = []int{-4} }},
+		{"finetune-restarts", func(c *Config) { c.Finetune.Restarts = -1 }},
+		{"min-lr", func(c *Config) { c.Pretrain.MinLR = 1 }},
+		{"min-lr", func(c *Config) { c.Pretrain.MinLR = nan }},
+		{"clip", func(c *Config) { c.Clip = -1 }},
+		{"clip", func(c *Config) { c.Clip = nan }},
+		{"clip", func(c *Config) { c.Clip = inf }},
+		{"weight-decay", func(c *Config) { c.WeightDecay = -1 }},
+		{"weight-decay", func(c *Config) { c.WeightDecay = inf }},
+		{"beta2", func(c *Config) { c.Beta2 = 1 }},
+		{"beta2", func(c *Config) { c.Beta2 = nan }},
+		{"beta2", func(c *Config) { c.Beta2 = 0.99999999 }},
+		{"label-smoothing", func(c *Config) { c.Smoothing = 1 }},
+		{"dropout", func(c *Config) { c.Dropout = 1 }},
+		{"dropout", func(c *Config) { c.Dropout = -0.1 }},
+		{"val-fraction", func(c *Config) { c.ValFraction = 1 }},
+		{"val-fraction", func(c *Config) { c.ValFraction = nan }},
+		{"warmup-steps", func(c *Config) { c.Warmup = -1 }},
+		{"max-steps", func(c *Config) { c.MaxSteps = -1 }},
+		{"freeze-attn-epochs", func(c *Config) { c.FreezeAttnEpochs = -1 }},
+		{"freeze-attn-epochs", func(c *Config) { c.FreezeAttn, c.FreezeAttnEpochs = true, 1 }},
+		{"unfreeze", func(c *Config) { c.Unfreeze = "all" }},
+		{"unfreeze", func(c *Config) { c.Unfreeze, c.FreezeAttn = unfreezeLayered, true }},
+		{"tokenizer", func(c *Config) { c.Tokenizer = "words" }},
 	} {
-		for i, spoil := range breaks {
-			c := defaultConfig()
-			spoil(&c)
-			var bad *flagError
-			require.True(t, errors.As(c.validate(), &bad), "%s %d", flag, i)
-			require.Equal(t, flag, bad.flag)
-			require.Contains(t, bad.Error(), "--"+flag+"=")
-			require.NotEmpty(t, bad.takes)
-		}
+		config := defaultConfig()
+		c.spoil(&config)
+		var bad *flagError
+		require.True(t, errors.As(config.validate(), &bad), "%s: %+v", c.flag, config)
+		require.Equal(t, c.flag, bad.flag)
+		require.Contains(t, bad.Error(), "--"+c.flag+"=")
+		require.NotEmpty(t, bad.takes)
 	}
 }
 
-func TestNoSizeOrCountIsTooLargeToComputeWith(t *testing.T) {
+func TestConfig_AcceptsTheEdgesOfTheRanges(t *testing.T) {
+	c := defaultConfig()
+	c.Pretrain = PhaseConfig{LR: 1e-300, Accum: []int{1}}
+	c.Finetune = c.Pretrain
+	c.Clip, c.Beta2 = 0, 0
+	require.NoError(t, c.validate())
+	c.Pretrain.LR, c.Finetune.LR = 1e38, 1e38
+	c.Pretrain.MinLR = c.Pretrain.LR // a constant learning rate
+	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
+	require.NoError(t, c.validate())
+	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.99999997
+	require.NoError(t, c.validate())
+	require.Less(t, float32(c.Beta2), float32(1), "Adam divides by 1 − beta2")
+}
+
+func TestConfig_RefusesNumbersTooLargeToComputeWith(t *testing.T) {
 	for _, n := range []int{maxCount + 1, 1_000_000_000_000, 4611686018427387904, math.MaxInt} {
-		for flag, set := range map[string]func(*Config){
+		for name, set := range map[string]func(*Config){
 			"layers":             func(c *Config) { c.Model.Layers = n },
 			"heads":              func(c *Config) { c.Model.Heads = n },
 			"dim":                func(c *Config) { c.Model.Dim = n },
@@ -109,13 +198,27 @@ func TestNoSizeOrCountIsTooLargeToComputeWith(t *testing.T) {
 		} {
 			c := defaultConfig()
 			set(&c)
-			require.ErrorContains(t, c.validate(), fmt.Sprintf("--%s=%d: takes ", flag, n))
+			require.ErrorContains(t, c.validate(), fmt.Sprintf("--%s=%d: takes ", name, n))
 			require.ErrorContains(t, c.validate(), "at most ")
 		}
 	}
 }
 
-func TestAPlanTooShortForItsReleasesIsRefused(t *testing.T) {
+func TestConfig_RefusesAModelBeyondAnyMemory(t *testing.T) {
+	c := defaultConfig()
+	c.Model = ModelConfig{Layers: 96, Heads: 96, Dim: 12288, Hidden: 4 * 12288, Context: 2048, Vocab: 50257}
+	require.NoError(t, c.validate(), "GPT-3 is accepted")
+	c.Model.Layers = 960
+	for _, part := range []string{"--dim=12288: takes less", "--layers=960", "--hidden=49152", "--context=2048",
+		"--vocab-size=50257", "1.7e+12 weights"} {
+		require.ErrorContains(t, c.validate(), part)
+	}
+	c.Model = ModelConfig{Layers: maxExtent, Heads: 1, Dim: maxExtent, Hidden: maxExtent, Context: maxExtent,
+		Vocab: maxExtent}
+	require.ErrorContains(t, c.validate(), "--dim=16777216: takes less")
+}
+
+func TestConfig_RefusesAPlanTooShortForItsReleases(t *testing.T) {
 	for _, c := range []struct {
 		layers, pretrain, finetune int
 		layered                    bool
@@ -127,15 +230,16 @@ func TestAPlanTooShortForItsReleasesIsRefused(t *testing.T) {
 		{layers: 2, pretrain: 2, finetune: 9, layered: true, flag: "unfreeze", takes: "--pretrain-epochs of at least 3"},
 		{layers: 5, finetune: 6, layered: true},
 		{layers: 5, finetune: 5, layered: true, flag: "unfreeze", takes: "--finetune-epochs of at least 6"},
-		{layers: 2, layered: true}, // trains nothing
+		{layers: 2, layered: true}, // no epochs at all
 		{layers: 2, pretrain: 30, freeze: 29},
 		{layers: 2, pretrain: 30, freeze: 30, flag: "freeze-attn-epochs", takes: "a number below --pretrain-epochs=30"},
-		{layers: 2, pretrain: 30, finetune: 1, freeze: 40}, // tuning begins with everything released
+		{layers: 2, pretrain: 30, finetune: 1, freeze: 40}, // tuning starts with everything released
 		{layers: 2, finetune: 30, freeze: 40, flag: "freeze-attn-epochs", takes: "a number below --finetune-epochs=30"},
 		{layers: 2, freeze: 40},
 	} {
 		cfg := defaultConfig()
-		cfg.Model.Layers, cfg.Pretrain.Epochs, cfg.Finetune.Epochs, cfg.FreezeAttnEpochs = c.layers, c.pretrain, c.finetune, c.freeze
+		cfg.Pretrain.Epochs, cfg.Finetune.Epochs = c.pretrain, c.finetune
+		cfg.Model.Layers, cfg.FreezeAttnEpochs = c.layers, c.freeze
 		if c.layered {
 			cfg.Unfreeze = unfreezeLayered
 		}
@@ -151,8 +255,8 @@ func TestAPlanTooShortForItsReleasesIsRefused(t *testing.T) {
 	}
 }
 
-// What validate lets pass leaves no stage out: each has an epoch of its own.
-func TestAValidLayeredPlanHasAllItsStages(t *testing.T) {
+// In a plan that validate accepts, each stage has at least one epoch.
+func TestConfig_AValidLayeredPlanHasAllItsStages(t *testing.T) {
 	for layers := 1; layers <= 12; layers++ {
 		for epochs := 1; epochs <= 40; epochs++ {
 			cfg := defaultConfig()
@@ -163,34 +267,7 @@ func TestAValidLayeredPlanHasAllItsStages(t *testing.T) {
 	}
 }
 
-func TestAModelBeyondAnyMemoryIsRefusedByItsSizes(t *testing.T) {
-	c := defaultConfig()
-	c.Model = ModelConfig{Layers: 96, Heads: 96, Dim: 12288, Hidden: 4 * 12288, Context: 2048, Vocab: 50257}
-	require.NoError(t, c.validate(), "GPT-3 is no error")
-	c.Model.Layers = 960
-	for _, named := range []string{"--dim=12288: takes less", "--layers=960", "--hidden=49152", "--context=2048", "--vocab-size=50257", "1.7e+12 weights"} {
-		require.ErrorContains(t, c.validate(), named)
-	}
-	c.Model = ModelConfig{Layers: maxExtent, Heads: 1, Dim: maxExtent, Hidden: maxExtent, Context: maxExtent, Vocab: maxExtent}
-	require.ErrorContains(t, c.validate(), "--dim=16777216: takes less")
-}
-
-func TestTheEdgesOfTheRangesAreInside(t *testing.T) {
-	c := defaultConfig()
-	c.Pretrain = PhaseConfig{LR: 1e-300, Accum: []int{1}}
-	c.Finetune = c.Pretrain
-	c.Clip, c.Beta2 = 0, 0
-	require.NoError(t, c.validate())
-	c.Pretrain.LR, c.Finetune.LR = 1e38, 1e38
-	c.Pretrain.MinLR = c.Pretrain.LR // a constant learning rate
-	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
-	require.NoError(t, c.validate())
-	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.99999997
-	require.NoError(t, c.validate())
-	require.Less(t, float32(c.Beta2), float32(1), "Adam divides by 1 − beta2")
-}
-
-func TestAttentionBackwardIsNamedByItsFlag(t *testing.T) {
+func TestConfig_AttentionBackwardHasTheNamesOfItsFlag(t *testing.T) {
 	for _, mode := range []AttentionBackward{ExactBackward, StraightThrough, StopGradient} {
 		var read AttentionBackward
 		require.NoError(t, read.Set(mode.String()))
@@ -198,4 +275,42 @@ func TestAttentionBackwardIsNamedByItsFlag(t *testing.T) {
 	}
 	var mode AttentionBackward
 	require.Error(t, mode.Set("approximate"))
+}
+
+func TestModelConfig_IsReadFromAConfigJSON(t *testing.T) {
+	m, err := parseModelConfig(`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300,"n_inner":null,
+		"model_type":"gpt2"}`)
+	require.NoError(t, err)
+	require.Equal(t, ModelConfig{Layers: 2, Heads: 2, Dim: 8, Hidden: 32, Context: 16, Vocab: 300}, m)
+	for _, c := range []struct{ text, want string }{
+		{`{`, "config: "},
+		{`{}`, "n_layer"},
+		{`{"n_layer":2,"n_head":3,"n_embd":8,"n_positions":16,"vocab_size":300}`, "n_head 3 does not divide n_embd 8"},
+		{`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":16,"vocab_size":99999999}`, "vocab_size"},
+		{`{"n_layer":2,"n_head":2,"n_embd":8,"n_positions":-1,"vocab_size":300}`, "n_positions"},
+		{`{"n_layer":"two","n_head":2,"n_embd":8,"n_positions":16,"vocab_size":300}`, "n_layer"},
+		{`{"n_layer":2,"n_head":2,"n_embd":8,"n_inner":-4,"n_positions":16,"vocab_size":300}`, "n_inner"},
+	} {
+		_, err := parseModelConfig(c.text)
+		require.ErrorContains(t, err, c.want, c.text)
+	}
+}
+
+func TestModelConfig_ShapesAreThoseOfTheModel(t *testing.T) {
+	c := oddConfig
+	m := newLLM(c, newRNG(1, initStream))
+	shapes := map[string][]int{}
+	for _, w := range c.outerShapes() {
+		shapes[w.name] = w.shape
+	}
+	for i := range c.Layers {
+		for _, w := range c.blockShapes(i) {
+			shapes[w.name] = w.shape
+		}
+	}
+	require.Len(t, shapes, len(m.Params()))
+	for _, p := range m.Params() {
+		require.Equal(t, p.Shape, shapes[p.Name], p.Name)
+	}
+	require.Equal(t, float64(m.ParamCount()), c.weights())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// byteTokenizer has the bytes and the special tokens only: a text of n bytes is n tokens.
+// byteTokenizer has no tokens but the bytes and the special ones: a text of n bytes is n tokens.
 func byteTokenizer(t testing.TB) *tokenizer {
 	tok, err := trainBPE([]string{"a"}, minVocabSize)
 	require.NoError(t, err)
@@ -33,7 +33,8 @@ func seededDataset(t testing.TB, c *corpus, context int, seed uint64) *dataset {
 	return d
 }
 
-// joinWindows puts windows together again: each begins with the last token of the one before it.
+// joinWindows returns the tokens that were cut into windows. Each window begins with the last token of the one before
+// it.
 func joinWindows(t *testing.T, windows []example, context int) []int {
 	tokens := windows[0].tokens[:1]
 	for _, w := range windows {
@@ -45,11 +46,11 @@ func joinWindows(t *testing.T, windows []example, context int) []int {
 	return tokens
 }
 
-func TestWindowsLoseNoToken(t *testing.T) {
+func TestWindows_KeepEveryToken(t *testing.T) {
 	for n := 2; n < 40; n++ {
 		var e example
 		for i := range n {
-			e.tokens, e.counts = append(e.tokens, i), append(e.counts, i%3 == 0)
+			e.tokens, e.lossMask = append(e.tokens, i), append(e.lossMask, i%3 == 0)
 		}
 		for context := 1; context < 12; context++ {
 			for first := 1; first <= context; first++ {
@@ -65,21 +66,21 @@ func TestWindowsLoseNoToken(t *testing.T) {
 	}
 }
 
-func TestARowStandsBetweenTwoEndsOfText(t *testing.T) {
+func TestDataset_ARowIsBetweenTwoEndsOfText(t *testing.T) {
 	tok := byteTokenizer(t)
 	e := textExample(tok, "hi")
 	require.Equal(t, "<|endoftext|>hi<|endoftext|>", tok.decode(e.tokens))
 	require.Equal(t, 3, e.targets())
 }
 
-func TestOnlyAnswersAndTheirEndsCount(t *testing.T) {
+func TestDataset_CountsAnswersAndTheirEndsOfTextOnly(t *testing.T) {
 	tok := byteTokenizer(t)
 	pairs := []pair{{"a?", "b"}, {"c?", "dd"}}
 	e := chatExample(tok, pairs, false)
 	require.Equal(t, "<|user|>a?<|assistant|>b<|endoftext|><|user|>c?<|assistant|>dd<|endoftext|>", tok.decode(e.tokens))
 	var counted []int
 	for i, id := range e.tokens {
-		if e.counts[i] {
+		if e.lossMask[i] {
 			counted = append(counted, id)
 		}
 	}
@@ -88,27 +89,28 @@ func TestOnlyAnswersAndTheirEndsCount(t *testing.T) {
 	require.Equal(t, len(e.tokens)-1, chatExample(tok, pairs, true).targets(), "--train-on-all")
 }
 
-func TestTrainingAndAnsweringShareOneTemplate(t *testing.T) {
+func TestDataset_TrainsOnTheTemplateOfChat(t *testing.T) {
 	tok := byteTokenizer(t)
 	p := pair{"你好?", "hello"}
 	prompt := promptTokens(tok, p.User)
 	e := chatExample(tok, []pair{p}, false)
 	require.Equal(t, prompt, e.tokens[:len(prompt)])
-	require.NotContains(t, e.counts[:len(prompt)], true)
-	require.NotContains(t, e.counts[len(prompt):], false)
+	require.NotContains(t, e.lossMask[:len(prompt)], true)
+	require.NotContains(t, e.lossMask[len(prompt):], false)
 	require.Equal(t, p.Assistant, tok.decode(e.tokens[len(prompt):len(e.tokens)-1]))
 	require.Equal(t, tok.endOfText, e.tokens[len(e.tokens)-1])
 }
 
-func TestABatchPacksExamplesOneAfterAnother(t *testing.T) {
+func TestBatch_PacksSamplesOneAfterAnother(t *testing.T) {
 	b := new(Batch).pack([]example{
 		{tokens: []int{1, 2, 3}},
-		{tokens: []int{4, 5, 6}, counts: []bool{true, false, true}}})
+		{tokens: []int{4, 5, 6}, lossMask: []bool{true, false, true}}})
 	require.Equal(t, &Batch{Inputs: []int{1, 2, 4, 5}, Targets: []int{2, 3, ignored, 6}, Lengths: []int{2, 2}}, b)
-	require.Equal(t, &Batch{Inputs: []int{7}, Targets: []int{8}, Lengths: []int{1}}, b.pack([]example{{tokens: []int{7, 8}}}))
+	b.pack([]example{{tokens: []int{7, 8}}})
+	require.Equal(t, &Batch{Inputs: []int{7}, Targets: []int{8}, Lengths: []int{1}}, b)
 }
 
-func TestEpochsAreCountedWithoutBuildingThem(t *testing.T) {
+func TestDataset_CountsAnEpochWithoutBuildingIt(t *testing.T) {
 	for context := 1; context < 30; context++ {
 		d := seededDataset(t, mixedCorpus(), context, uint64(context))
 		for epoch := range 5 {
@@ -117,25 +119,25 @@ func TestEpochsAreCountedWithoutBuildingThem(t *testing.T) {
 	}
 }
 
-func TestAnEpochIsEverySampleOnceWhateverItsOrder(t *testing.T) {
+func TestDataset_AnEpochHasEverySampleOnce(t *testing.T) {
 	d := seededDataset(t, &corpus{Rows: mixedCorpus().Rows}, 8, 1)
 	for epoch := range 3 {
 		require.ElementsMatch(t, d.inOrder(), d.epoch(epoch))
 	}
 }
 
-func TestOrdersFollowFromSeedAndEpoch(t *testing.T) {
+func TestDataset_OrderDependsOnSeedEpochAndPhase(t *testing.T) {
 	c := mixedCorpus()
 	a, b := seededDataset(t, c, 8, 1), seededDataset(t, c, 8, 1)
 	require.Equal(t, a.epoch(4), b.epoch(4))
-	require.Equal(t, a.epoch(0), b.epoch(0), "an epoch does not depend on those asked for before")
+	require.Equal(t, a.epoch(0), b.epoch(0), "an epoch does not depend on the epochs asked for before")
 	require.NotEqual(t, a.epoch(0), a.epoch(1))
 	require.NotEqual(t, a.epoch(0), seededDataset(t, c, 8, 2).epoch(0))
 	b.stream = finetuneOrder
 	require.NotEqual(t, a.epoch(0), b.epoch(0))
 }
 
-func TestDataset_ShufflesItsRowsAnewEachEpoch(t *testing.T) {
+func TestDataset_ShufflesEachEpochDifferently(t *testing.T) {
 	d := seededDataset(t, &corpus{Rows: mixedCorpus().Rows}, 100, 1)
 	require.NotEqual(t, d.inOrder(), d.epoch(0))
 	require.NotEqual(t, d.inOrder(), d.epoch(1))
@@ -143,23 +145,23 @@ func TestDataset_ShufflesItsRowsAnewEachEpoch(t *testing.T) {
 	require.NotEqual(t, d.epoch(0), seededDataset(t, &corpus{Rows: mixedCorpus().Rows}, 100, 2).epoch(0))
 }
 
-func TestAStreamIsCutAnewEachEpochAndLosesNoToken(t *testing.T) {
+func TestDataset_CutsARunningTextDifferentlyEachEpoch(t *testing.T) {
 	text := strings.Repeat("0123456789", 11)
 	d := seededDataset(t, &corpus{Streams: []string{text}}, 16, 1)
 	cuts := map[int]bool{}
 	for epoch := range 40 {
 		rng := d.rng(epoch)
 		first := d.firstWindow(rng)
-		windows := d.streams[0].windows(first, 16)
+		windows := d.runningTexts[0].windows(first, 16)
 		require.ElementsMatch(t, windows, d.epoch(epoch))
-		require.Equal(t, d.streams[0].tokens, joinWindows(t, windows, 16))
+		require.Equal(t, d.runningTexts[0].tokens, joinWindows(t, windows, 16))
 		cuts[first] = true
 	}
 	require.Greater(t, len(cuts), 10)
-	require.Len(t, d.inOrder(), 7, "measuring starts at the start: 109 pairs in windows of 16")
+	require.Len(t, d.inOrder(), 7, "measuring begins with the first token: 109 pairs in windows of 16")
 }
 
-func TestHalfOfTheConversationsJoinTwoToFourPairs(t *testing.T) {
+func TestDataset_HalfOfTheConversationsJoinTwoToFourPairs(t *testing.T) {
 	tok, c := byteTokenizer(t), &corpus{}
 	for i := range 40 {
 		c.Pairs = append(c.Pairs, pair{fmt.Sprintf("question %d?", i), fmt.Sprint(i)})
@@ -184,10 +186,10 @@ func TestHalfOfTheConversationsJoinTwoToFourPairs(t *testing.T) {
 				joined++
 			}
 			leads[tok.decode(e.tokens[:slices.Index(e.tokens, tok.endOfText)])] = true
-			require.Len(t, e.counts, len(e.tokens))
+			require.Len(t, e.lossMask, len(e.tokens))
 		}
 		require.Equal(t, 20, joined)
-		require.Len(t, leads, 40, "every pair leads one sample")
+		require.Len(t, leads, 40, "every pair begins one sample")
 	}
 	require.Equal(t, map[int]bool{1: true, 2: true, 3: true, 4: true}, seen)
 
@@ -198,7 +200,7 @@ func TestHalfOfTheConversationsJoinTwoToFourPairs(t *testing.T) {
 	}
 }
 
-func TestAConversationLongerThanTheContextKeepsItsAnswer(t *testing.T) {
+func TestDataset_CutsAConversationLongerThanTheContext(t *testing.T) {
 	p := pair{strings.Repeat("why ", 20), "because of the following reasons"}
 	d := newDataset(byteTokenizer(t), &corpus{Pairs: []pair{p}}, 16, true, false)
 	targets := 0
@@ -210,7 +212,7 @@ func TestAConversationLongerThanTheContextKeepsItsAnswer(t *testing.T) {
 	require.Equal(t, len(p.Assistant)+1, targets)
 }
 
-func TestTheSplitIsSeededDisjointAndComplete(t *testing.T) {
+func TestSplit_IsSeededDisjointAndComplete(t *testing.T) {
 	c := &corpus{Streams: []string{strings.Repeat("x", 80) + strings.Repeat("终", 10)}}
 	for i := range 50 {
 		c.Rows = append(c.Rows, fmt.Sprint("row ", i))
@@ -232,7 +234,7 @@ func TestTheSplitIsSeededDisjointAndComplete(t *testing.T) {
 	other, _, err := splitCorpus(c, 0.2, 8)
 	require.NoError(t, err)
 	require.NotEqual(t, train.Rows, other.Rows)
-	require.NotEqual(t, c.Rows[40:], held.Rows, "a choice, not the end")
+	require.NotEqual(t, c.Rows[40:], held.Rows, "a random choice, not the last rows")
 
 	all, none, err := splitCorpus(c, 0, 7)
 	require.NoError(t, err)
@@ -240,7 +242,7 @@ func TestTheSplitIsSeededDisjointAndComplete(t *testing.T) {
 	require.Equal(t, &corpus{}, none)
 }
 
-func TestASplitThatLeavesOneSideEmptyIsRefused(t *testing.T) {
+func TestSplit_RefusesAnEmptySide(t *testing.T) {
 	for _, c := range []*corpus{{Rows: []string{"one"}}, {Streams: []string{"ab"}}} {
 		_, _, err := splitCorpus(c, 0.1, 1)
 		require.ErrorContains(t, err, "--val-fraction=0.1")

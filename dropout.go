@@ -1,43 +1,48 @@
 package main
 
-// Dropout   (Srivastava et al. 2014): y = x ⊙ mask / (1 − rate), each entry kept with probability 1 − rate.
+import "gogpt/internal/kernel"
+
+// Dropout   (Srivastava et al. 2014)
+//
+//	y = x ⊙ mask / (1 − rate),   an entry of the mask is 1 with probability 1 − rate, else 0
 //
 //	dx = dy ⊙ mask / (1 − rate)
 //
-// The mask is a hash of (key, row, column), so that backward repeats it without having stored it, and no thread or block
-// size can change it.
+// The mask is a hash of (key, row, column). So backward computes it again instead of storing it, and it does not depend
+// on the number of threads.
 
-// dropout is one place where activations are dropped. Its zero value drops nothing.
+// dropout drops activations at one place of the model. Its zero value drops nothing.
 type dropout struct {
-	C    int     // columns of a row
-	rate float64 // share that is dropped; 0: off
-	key  uint64  // of this micro-batch and place
+	C    int     // channels; not set in attention, which calls row alone
+	rate float64 // share of entries to drop; 0: off
+	key  uint64  // of this place and micro-batch
 
-	x, y []float32 // [T, C] the rows at work
-	kept []float32 // memory of y in backward
+	x, y []float32 // [T, C] borrowed: what rows reads and what it writes
+	dx   []float32 // [T, C] scratch
 }
 
-// set turns dropping on (rate above 0) for the next forward and backward pass.
+// set chooses the rate and the masks of the passes that follow.
 func (d *dropout) set(rate float64, key uint64) { d.rate, d.key = rate, key }
 
-// inPlace drops from the rows of x and returns them.
+// inPlace is the forward pass. It overwrites x [T, C] with y and returns it.
 func (d *dropout) inPlace(x []float32) []float32 {
 	if d.rate > 0 {
 		d.x, d.y = x, x
-		parallel(len(x)/d.C, d, (*dropout).rows)
+		kernel.Parallel(len(x)/d.C, d, (*dropout).rows)
 	}
 	return x
 }
 
-// backward returns the gradient by the rows before dropping; dy is only read.
+// backward returns dx [T, C]. dy [T, C] is only read.
 func (d *dropout) backward(dy []float32) []float32 {
 	if d.rate == 0 {
 		return dy
 	}
-	d.kept = resized(d.kept, len(dy))
-	d.x, d.y = dy, d.kept
-	parallel(len(dy)/d.C, d, (*dropout).rows)
-	return d.kept
+	// forward: y = x ⊙ mask / (1 − rate)
+	d.dx = kernel.Resized(d.dx, len(dy))
+	d.x, d.y = dy, d.dx
+	kernel.Parallel(len(dy)/d.C, d, (*dropout).rows)
+	return d.dx
 }
 
 func (d *dropout) rows(lo, hi int) {
@@ -46,19 +51,19 @@ func (d *dropout) rows(lo, hi int) {
 	}
 }
 
-// row drops from one row: y = x ⊙ mask / (1 − rate). y may be x.
+// row computes row t: y = x ⊙ mask / (1 − rate). y may be x.
 func (d *dropout) row(y, x []float32, t uint64) {
 	if d.rate == 0 {
 		return
 	}
 	key := mix(d.key + t)
-	limit := uint64(d.rate * (1 << 53))
-	keep := float32(1 / (1 - d.rate))
+	limit := uint64(d.rate * (1 << 53)) // the upper 53 bits of a hash are below limit with probability rate
+	scale := float32(1 / (1 - d.rate))
 	for i, v := range x {
 		if mix(key+uint64(i))>>11 < limit {
 			y[i] = 0
 		} else {
-			y[i] = v * keep
+			y[i] = v * scale
 		}
 	}
 }

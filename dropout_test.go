@@ -6,14 +6,24 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/kernel"
 )
 
-// onesDropped drops from T rows of ones.
+// onesDropped applies dropout to T rows of ones.
 func onesDropped(d *dropout, T int) []float32 {
 	return d.inPlace(newParam("ones", T, d.C).constant(1).W)
 }
 
-func TestDropoutKeepsItsShareAndTheMean(t *testing.T) {
+func TestDropout_RateZeroChangesNothing(t *testing.T) {
+	d := &dropout{C: 4}
+	d.set(0, 1)
+	x := randomFloats(newRNG(2, checkStream), 8)
+	require.Same(t, &x[0], &d.backward(x)[0])
+	requireSameBits(t, slices.Clone(x), d.inPlace(x))
+}
+
+func TestDropout_DropsItsShareAndKeepsTheMean(t *testing.T) {
 	for _, rate := range []float64{0.1, 0.5, 0.9} {
 		d := &dropout{C: 100}
 		d.set(rate, 7)
@@ -29,11 +39,11 @@ func TestDropoutKeepsItsShareAndTheMean(t *testing.T) {
 		n := float64(len(y))
 		spread := math.Sqrt(rate * (1 - rate) / n) // standard deviation of the dropped share
 		require.InDelta(t, rate, float64(zeros)/n, 4*spread)
-		require.InDelta(t, 1, sum(y)/n, 4*spread/(1-rate))
+		require.InDelta(t, 1, kernel.Sum(y)/n, 4*spread/(1-rate))
 	}
 }
 
-func TestBackwardDropsWhereForwardDid(t *testing.T) {
+func TestDropout_BackwardDropsWhereForwardDid(t *testing.T) {
 	d := &dropout{C: 13}
 	d.set(0.4, 3)
 	mask := onesDropped(d, 9)
@@ -45,7 +55,7 @@ func TestBackwardDropsWhereForwardDid(t *testing.T) {
 	requireSameBits(t, kept, dy)
 }
 
-func TestMasksFollowFromTheKeyAlone(t *testing.T) {
+func TestDropout_MasksFollowFromTheKeyAlone(t *testing.T) {
 	mask := func(n int, key uint64) (y []float32) {
 		withThreads(n, func() {
 			d := &dropout{C: 10}
@@ -59,8 +69,8 @@ func TestMasksFollowFromTheKeyAlone(t *testing.T) {
 	require.NotEqual(t, mask(1, 5), mask(1, 6))
 }
 
-// Rows, places of the model and micro-batches must not repeat each other's masks.
-func TestNoTwoRowsShareAMask(t *testing.T) {
+// Keys differ by micro-batch, step and place of the model: neither keys nor rows may repeat a mask.
+func TestDropout_NoTwoRowsShareAMask(t *testing.T) {
 	d := &dropout{C: 64}
 	seen := map[string]bool{}
 	for key := range uint64(5) {
@@ -77,62 +87,9 @@ func TestNoTwoRowsShareAMask(t *testing.T) {
 	}
 }
 
-func TestNoDropoutChangesNothing(t *testing.T) {
-	d := &dropout{C: 4}
-	d.set(0, 1)
-	x := randomFloats(newRNG(2, checkStream), 8)
-	require.Same(t, &x[0], &d.backward(x)[0])
-	requireSameBits(t, slices.Clone(x), d.inPlace(x))
-}
-
-// lossInFloat64 is the mean loss of the float32 model, summed in float64.
-func lossInFloat64(m *LLM, b *Batch) float64 {
-	loss := m.Loss(b, 0)
-	return loss.mean()
-}
-
-// dropoutSlopes compares, for every tensor, the length of its gradient with the slope of the loss along it, both with
-// dropout by the same key, and returns the largest relative difference.
-func dropoutSlopes(m *LLM, b *Batch, backwardKey uint64) (worst float64) {
-	const rate, key, h = 0.2, 11, 1e-2
-	m.SetDropout(rate, key)
-	clearGrads(m.Params())
-	loss := m.Loss(b, 0)
-	m.SetDropout(rate, backwardKey)
-	m.Backward(1 / float64(loss.targets))
-	m.SetDropout(rate, key)
-	for _, p := range m.Params() {
-		norm := math.Sqrt(sumSquares(p.Grad))
-		base := slices.Clone(p.W)
-		moveAlong(p, h/norm)
-		up := lossInFloat64(m, b)
-		copy(p.W, base)
-		moveAlong(p, -h/norm)
-		slope := (up - lossInFloat64(m, b)) / (2 * h)
-		copy(p.W, base)
-		worst = max(worst, math.Abs(norm-slope)/math.Abs(slope))
-	}
-	return worst
-}
-
-func TestModelGradientsWithDropout(t *testing.T) {
-	m := roughModel(oddConfig, 1)
-	b := randomBatch(oddConfig, newRNG(1, checkStream), 13, 5, 9)
-	require.Less(t, dropoutSlopes(m, b, 11), 1e-3)
-	require.Greater(t, dropoutSlopes(m, b, 12), 0.1, "masks of another key went unnoticed")
-}
-
-func TestEvaluationDropsNothing(t *testing.T) {
-	m := roughModel(oddConfig, 2)
-	samples := randomSamples(oddConfig, newRNG(2, checkStream), 13, 5)
-	want := m.Loss(new(Batch).pack(samples), 0)
-	m.SetDropout(0.5, 1)
-	require.NotEqual(t, want, m.Loss(new(Batch).pack(samples), 0))
-	require.Equal(t, want, (&evaluator{model: m}).loss(samples))
-}
-
-// Embedding, attention weights and both branches of every block: no two places drop by the same mask, nor do two steps.
-func TestEveryPlaceOfTheModelHasItsOwnMask(t *testing.T) {
+// The places are the embedding and, in every block, the attention weights and both branches. Their keys all differ, and
+// differ from step to step.
+func TestDropout_EveryPlaceOfTheModelHasItsOwnMask(t *testing.T) {
 	m := newLLM(oddConfig, newRNG(3, initStream))
 	seen := map[uint64]bool{}
 	for step := range uint64(3) {
@@ -148,7 +105,7 @@ func TestEveryPlaceOfTheModelHasItsOwnMask(t *testing.T) {
 	require.Len(t, seen, 3*(1+3*oddConfig.Layers))
 }
 
-// Each position occurs once, so the gradient of its embedding is zero exactly where the mask dropped it.
+// Each position occurs once, so the gradient of its embedding is zero exactly where the mask drops it.
 func TestDropout_ReachesTheEmbeddings(t *testing.T) {
 	c := ModelConfig{Layers: 1, Heads: 2, Dim: 64, Hidden: 16, Context: 32, Vocab: 31}
 	m := roughModel(c, 4)
@@ -167,17 +124,72 @@ func TestDropout_ReachesTheEmbeddings(t *testing.T) {
 	}
 }
 
-// droppedLosses are the losses of one text, epoch by epoch, in training that moves no weight: only masks change them.
+func TestDropout_IsOffInEvaluation(t *testing.T) {
+	m := roughModel(oddConfig, 2)
+	samples := randomSamples(oddConfig, newRNG(2, checkStream), 13, 5)
+	want := m.Loss(new(Batch).pack(samples), 0)
+	m.SetDropout(0.5, 1)
+	require.NotEqual(t, want, m.Loss(new(Batch).pack(samples), 0))
+	require.Equal(t, want, (&evaluator{model: m}).loss(samples))
+}
+
+// meanLoss is the mean loss of a batch, summed in float64.
+func meanLoss(m *LLM, b *Batch) float64 {
+	loss := m.Loss(b, 0)
+	return loss.mean()
+}
+
+// moveAlong adds a multiple of their gradient to the weights.
+func moveAlong(p *Param, a float64) {
+	for i, g := range p.Grad {
+		p.W[i] += float32(a * float64(g))
+	}
+}
+
+// dropoutSlopes compares the norm of every tensor's gradient with the slope of the loss along that gradient, and
+// returns the largest relative difference. Both use dropout by one key, except for the backward pass, which uses
+// backwardKey.
+func dropoutSlopes(m *LLM, b *Batch, backwardKey uint64) (worst float64) {
+	const rate, key, h = 0.2, 11, 1e-2
+	m.SetDropout(rate, key)
+	clearGrads(m.Params())
+	loss := m.Loss(b, 0)
+	m.SetDropout(rate, backwardKey)
+	m.Backward(1 / float64(loss.targets))
+	m.SetDropout(rate, key)
+	for _, p := range m.Params() {
+		norm := math.Sqrt(kernel.SumSquares(p.Grad))
+		base := slices.Clone(p.W)
+		moveAlong(p, h/norm)
+		up := meanLoss(m, b)
+		copy(p.W, base)
+		moveAlong(p, -h/norm)
+		slope := (up - meanLoss(m, b)) / (2 * h)
+		copy(p.W, base)
+		worst = max(worst, math.Abs(norm-slope)/math.Abs(slope))
+	}
+	return worst
+}
+
+func TestDropout_ModelGradientsUseTheMasksOfForward(t *testing.T) {
+	m := roughModel(oddConfig, 1)
+	b := randomBatch(oddConfig, newRNG(1, checkStream), 13, 5, 9)
+	require.Less(t, dropoutSlopes(m, b, 11), 1e-3)
+	require.Greater(t, dropoutSlopes(m, b, 12), 0.1, "another key in the backward pass must show")
+}
+
+// droppedLosses trains one text at a learning rate that moves no weight, and returns the loss of each epoch. Two losses
+// differ only where masks do.
 func droppedLosses(t *testing.T, change func(*Config, *phase)) (losses []float64) {
 	r := newTrial(t, func(c *Config, p *phase) {
-		p.train.rows = p.train.rows[3:4]
+		dataOf(p).rows = dataOf(p).rows[3:4]
 		c.Dropout, c.Pretrain.LR = 0.5, 1e-30
 		change(c, p)
 	})
 	same := newLLM(r.cfg.Model, newRNG(1, initStream))
 	roughen(same.Params(), newRNG(1, checkStream))
 	var weights snapshot
-	weights.take(same.Params())
+	weights.save(same.Params())
 	weights.restore(r.model.Params())
 	r.run(t)
 	for _, record := range r.records() {
@@ -186,10 +198,10 @@ func droppedLosses(t *testing.T, change func(*Config, *phase)) (losses []float64
 	return losses
 }
 
-// Seed, phase, step and micro-batch each have masks of their own; a run repeats its own masks.
+// Another seed, phase, step or micro-batch means other masks; the same run repeated has the same ones.
 func TestDropout_MasksDifferBySeedPhaseStepAndMicroBatch(t *testing.T) {
 	off := droppedLosses(t, func(c *Config, _ *phase) { c.Dropout = 0 })
-	require.InDelta(t, off[0], off[1], 1e-9, "without dropout the loss stays as it is")
+	require.InDelta(t, off[0], off[1], 1e-9, "without dropout the loss does not change")
 	plain := droppedLosses(t, func(*Config, *phase) {})
 	require.Equal(t, plain, droppedLosses(t, func(*Config, *phase) {}))
 	losses := map[string]float64{
@@ -197,10 +209,10 @@ func TestDropout_MasksDifferBySeedPhaseStepAndMicroBatch(t *testing.T) {
 		"step 1":        plain[0],
 		"step 2":        plain[1],
 		"another seed":  droppedLosses(t, func(c *Config, _ *phase) { c.Seed = 2 })[0],
-		"another phase": droppedLosses(t, func(_ *Config, p *phase) { p.train.stream = finetuneOrder })[0],
-		// the mean of both would be the loss of the first alone if they had the same masks
+		"another phase": droppedLosses(t, func(_ *Config, p *phase) { p.stream = finetuneOrder })[0],
+		// with the same masks twice the mean would be the loss of the first
 		"two micro-batches of the text": droppedLosses(t, func(c *Config, p *phase) {
-			p.train.rows, c.Pretrain.Accum = []example{p.train.rows[0], p.train.rows[0]}, []int{2}
+			dataOf(p).rows, c.Pretrain.Accum = []example{dataOf(p).rows[0], dataOf(p).rows[0]}, []int{2}
 		})[0],
 	}
 	for a, lossA := range losses {
@@ -209,12 +221,5 @@ func TestDropout_MasksDifferBySeedPhaseStepAndMicroBatch(t *testing.T) {
 				require.Greater(t, math.Abs(lossA-lossB), 1e-3, "%s and %s have the same masks", a, b)
 			}
 		}
-	}
-}
-
-// moveAlong moves the weights by a multiple of their gradient.
-func moveAlong(p *Param, a float64) {
-	for i, g := range p.Grad {
-		p.W[i] += float32(a * float64(g))
 	}
 }

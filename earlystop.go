@@ -2,8 +2,8 @@ package main
 
 import "math"
 
-// EarlyStop watches the monitored loss. It keeps two things apart: the best loss is the lowest one seen; an epoch counts
-// as an improvement only when it is at least minDelta below the best before it.
+// EarlyStop decides by the loss of every epoch when to stop. The best loss is the lowest so far; an epoch counts as an
+// improvement only when its loss is at least minDelta below the best loss before it.
 type EarlyStop struct {
 	patience int     // epochs without improvement that are allowed; 0: any number
 	minDelta float64 // nats
@@ -17,7 +17,7 @@ func newEarlyStop(patience int, minDelta float64) *EarlyStop {
 	return &EarlyStop{patience: patience, minDelta: minDelta, best: math.Inf(1)}
 }
 
-// Observe takes the loss of an epoch. lowest: it is the best so far. exhausted: patience is used up.
+// Observe reports whether the loss of an epoch is the lowest so far, and whether patience is exhausted.
 func (e *EarlyStop) Observe(epoch int, loss float64) (lowest, exhausted bool) {
 	if loss <= e.best-e.minDelta {
 		e.waited = 0
@@ -30,5 +30,5 @@ func (e *EarlyStop) Observe(epoch int, loss float64) (lowest, exhausted bool) {
 	return lowest, e.patience > 0 && e.waited >= e.patience
 }
 
-// NextStage starts counting anew.
+// NextStage restarts the count of epochs without improvement.
 func (e *EarlyStop) NextStage() { e.waited = 0 }

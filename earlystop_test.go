@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnEpochImprovesWhenItIsMinDeltaBelowTheBest(t *testing.T) {
+func TestEarlyStop_AnImprovementIsMinDeltaBelowTheBest(t *testing.T) {
 	for _, c := range []struct {
 		loss    float64
 		improve bool
@@ -20,7 +20,7 @@ func TestAnEpochImprovesWhenItIsMinDeltaBelowTheBest(t *testing.T) {
 	}
 }
 
-func TestTheBestIsTheLowestLossEvenWithoutAnImprovement(t *testing.T) {
+func TestEarlyStop_TheBestIsTheLowestLossEvenWithoutAnImprovement(t *testing.T) {
 	e := newEarlyStop(3, 0.01)
 	for i, c := range []struct {
 		loss              float64
@@ -34,7 +34,7 @@ func TestTheBestIsTheLowestLossEvenWithoutAnImprovement(t *testing.T) {
 	require.Equal(t, 4, e.bestEpoch)
 }
 
-func TestSmallStepsDownAddUpToNoImprovement(t *testing.T) {
+func TestEarlyStop_SmallStepsDownAreNoImprovement(t *testing.T) {
 	e := newEarlyStop(3, 0.01)
 	e.Observe(1, 1)
 	for epoch, loss := range []float64{0.995, 0.990} {
@@ -42,10 +42,10 @@ func TestSmallStepsDownAddUpToNoImprovement(t *testing.T) {
 		require.False(t, exhausted)
 	}
 	_, exhausted := e.Observe(4, 0.985)
-	require.True(t, exhausted, "the best moved down with them")
+	require.True(t, exhausted, "the best loss moved down with them")
 }
 
-func TestPatienceZeroNeverStops(t *testing.T) {
+func TestEarlyStop_PatienceZeroNeverStops(t *testing.T) {
 	e := newEarlyStop(0, 0.01)
 	for epoch := range 1000 {
 		_, exhausted := e.Observe(epoch+1, 1)
@@ -53,7 +53,7 @@ func TestPatienceZeroNeverStops(t *testing.T) {
 	}
 }
 
-func TestTheNextStageCountsAnewAndKeepsTheBest(t *testing.T) {
+func TestEarlyStop_NextStageCountsAnewAndKeepsTheBest(t *testing.T) {
 	e := newEarlyStop(2, 0.01)
 	e.Observe(1, 1)
 	e.Observe(2, 1)
@@ -68,7 +68,8 @@ func TestTheNextStageCountsAnewAndKeepsTheBest(t *testing.T) {
 	require.Equal(t, 1.0, e.best)
 }
 
-// lastImprovement finds by definition the last epoch, from 1, that improved on the best of all before it.
+// lastImprovement is the definition: the last epoch, counted from 1, whose loss is at least delta below the lowest
+// before.
 func lastImprovement(losses []float64, delta float64) int {
 	last, best := 0, math.Inf(1)
 	for i, loss := range losses {
@@ -80,7 +81,7 @@ func lastImprovement(losses []float64, delta float64) int {
 	return last
 }
 
-func TestEarlyStoppingFollowsItsDefinitionOnRandomLosses(t *testing.T) {
+func TestEarlyStop_FollowsItsDefinitionOnRandomLosses(t *testing.T) {
 	rng := newRNG(1, checkStream)
 	for range 500 {
 		patience, loss := 1+rng.IntN(6), 5.0

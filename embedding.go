@@ -1,8 +1,12 @@
 package main
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
 
-// Token and position embedding, the first thing that happens to a token:
+	"gogpt/internal/kernel"
+)
+
+// Token and position embedding, the first layer:
 //
 //	x_t = wte[token_t] + wpe[position_t]
 //
@@ -10,19 +14,20 @@ import "math/rand/v2"
 
 // Embedding turns token ids into rows of C channels.
 type Embedding struct {
-	C int
+	C int // channels
 
-	wte, wpe *Param // [V, C], [context, C]
+	wte, wpe *Param // [vocab, C], [context, C]
 
 	// kept from forward
 	tokens    []int // [T] borrowed
 	positions []int // [T] borrowed
 
+	// results and scratch
 	x  []float32 // [T, C]
 	dx []float32 // [T, C] borrowed
 }
 
-// newEmbedding draws both tables as GPT-2 does.
+// newEmbedding draws the weights of both tables with standard deviation initStd.
 func newEmbedding(c ModelConfig, rng *rand.Rand) *Embedding {
 	return &Embedding{C: c.Dim,
 		wte: newParam("wte.weight", c.Vocab, c.Dim).normal(initStd, rng),
@@ -31,39 +36,42 @@ func newEmbedding(c ModelConfig, rng *rand.Rand) *Embedding {
 
 func (e *Embedding) params() []*Param { return []*Param{e.wte, e.wpe} }
 
-// Forward returns x [T, C]. The ids must be below V, the positions below the context; both are kept until Backward.
+// Forward returns x [T, C]. The ids must be below the vocabulary size, the positions below the context; both are kept
+// until Backward.
 func (e *Embedding) Forward(tokens, positions []int) []float32 {
-	e.tokens, e.positions, e.x = tokens, positions, resized(e.x, len(tokens)*e.C)
-	parallel(len(tokens), e, (*Embedding).forwardRows)
+	e.tokens, e.positions, e.x = tokens, positions, kernel.Resized(e.x, len(tokens)*e.C)
+	kernel.Parallel(len(tokens), e, (*Embedding).forwardRows)
 	return e.x
 }
 
 func (e *Embedding) forwardRows(lo, hi int) {
 	C := e.C
 	for t := lo; t < hi; t++ {
-		add(e.x[t*C:(t+1)*C], e.wte.W[e.tokens[t]*C:][:C], e.wpe.W[e.positions[t]*C:][:C])
+		kernel.Add(e.x[t*C:(t+1)*C], e.wte.W[e.tokens[t]*C:][:C], e.wpe.W[e.positions[t]*C:][:C])
 	}
 }
 
 // Backward adds to the gradients of both tables. dx [T, C] is only read.
 func (e *Embedding) Backward(dx []float32) {
 	e.dx = dx
-	parallel(e.C, e, (*Embedding).backwardColumns)
+	kernel.Parallel(e.C, e, (*Embedding).backwardColumns)
 }
 
-// backwardColumns adds columns lo … hi of every row, in the order of the rows: tokens repeat, columns do not.
+// backwardColumns adds columns lo … hi, row after row. Threads divide the columns, not the rows, among themselves: two
+// rows may hold the same token, and two threads would then add to the same gradient.
 func (e *Embedding) backwardColumns(lo, hi int) {
 	C := e.C
+	// forward: x_t = wte[token_t] + wpe[position_t]
 	for t, token := range e.tokens {
 		dx := e.dx[t*C+lo : t*C+hi]
 		if !e.wte.Frozen {
 			dw := e.wte.Grad[token*C+lo : token*C+hi]
-			add(dw, dw, dx)
+			kernel.Add(dw, dw, dx)
 		}
 		if !e.wpe.Frozen {
 			at := e.positions[t] * C
 			dw := e.wpe.Grad[at+lo : at+hi]
-			add(dw, dw, dx)
+			kernel.Add(dw, dw, dx)
 		}
 	}
 }

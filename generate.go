@@ -2,25 +2,27 @@ package main
 
 import "fmt"
 
-// Generation: the prompt in one pass (prefill), then one row a token (decode), with the keys and values of all earlier
-// tokens in a cache. A row's bits do not depend on the rows beside it, so cached logits equal those of the full forward
-// pass bit for bit, one sequence or many.
+// Generation runs the prompt in one pass (prefill), then one row per token (decode), with the keys and values of all
+// earlier tokens in a cache. A row's bits do not depend on the rows beside it, so cached logits equal those of the full
+// forward pass bit for bit, for one sequence or many.
 //
-// Positions are learned and absolute: a kept key belongs to its old position, so a full context cannot move on by one
-// token. It slides by half instead: the last half of its tokens is run again, from position 0.
+// Positions are learned and absolute: a cached key belongs to the position at which it was computed, so a full context
+// cannot move on by one token. Instead the window slides by half: the last half of its tokens is run again, from
+// position 0.
 
-// window is what the model still sees of one sequence.
+// window holds the tokens of one sequence that the model attends to.
 type window struct {
-	tokens []int    // at most context; the cache holds the first cache.n of them
-	cache  *kvCache // behind tokens wait those that no pass has run yet
-	slides int      // how often the oldest tokens were given up
+	tokens []int    // at most context; the cache holds the first cache.n of them, the others have not been run yet
+	cache  *kvCache // keys and values of tokens[:cache.n]
+	slides int      // how often the older half of a full context was dropped
 }
 
+// newWindow returns an empty window for a model of this size.
 func newWindow(c ModelConfig) *window {
 	return &window{tokens: make([]int, 0, c.Context+1), cache: newKVCache(c)}
 }
 
-// set starts the window anew with at least one token. What the cache already holds of them stays there.
+// set replaces the window's tokens by at least one token. The cache keeps the tokens at the start that are the same.
 func (w *window) set(tokens []int) {
 	shared := 0
 	for shared < min(w.cache.n, len(tokens)-1) && w.tokens[shared] == tokens[shared] {
@@ -31,7 +33,7 @@ func (w *window) set(tokens []int) {
 	w.push(tokens[shared:]...)
 }
 
-// push appends tokens. Where they do not fit, the last half of a context is kept and waits to be run again.
+// push appends tokens. If they do not fit, the window keeps the last half of a context, all of it to be run again.
 func (w *window) push(tokens ...int) {
 	w.tokens = append(w.tokens, tokens...)
 	if context := w.cache.context; len(w.tokens) > context {
@@ -42,13 +44,13 @@ func (w *window) push(tokens ...int) {
 	}
 }
 
-// copyFrom makes the window one like another of the same model.
+// copyFrom makes the window equal to another one of the same model.
 func (w *window) copyFrom(other *window) {
 	w.tokens, w.slides = append(w.tokens[:0], other.tokens...), other.slides
 	w.cache.copyFrom(other.cache)
 }
 
-// decoder runs windows of one model and owns the memory for it.
+// decoder computes the next token's logits for windows of one model.
 type decoder struct {
 	model *LLM
 
@@ -58,73 +60,74 @@ type decoder struct {
 	last   []float32 // [windows, C]
 }
 
-// newDecoder turns the model's dropout off.
+// newDecoder returns a decoder for the model, whose dropout it turns off.
 func newDecoder(m *LLM) *decoder {
 	m.SetDropout(0, 0)
 	return &decoder{model: m}
 }
 
-// advance runs the waiting tokens of every window, at least one each, in one pass. It returns the logits [windows, V] of
-// what follows them, which the next pass overwrites.
+// advance runs the tokens of every window that have not been run yet, at least one each, in one pass. It returns the
+// logits [windows, vocab] of the tokens that follow; the next pass overwrites them.
 func (d *decoder) advance(windows ...*window) []float32 {
 	d.tokens, d.seqs, d.last = d.tokens[:0], d.seqs[:0], d.last[:0]
 	for _, w := range windows {
-		waiting := w.tokens[w.cache.n:]
-		d.seqs = append(d.seqs, sequence{start: len(d.tokens), n: len(waiting), cache: w.cache})
-		d.tokens = append(d.tokens, waiting...)
+		pending := w.tokens[w.cache.n:]
+		d.seqs = append(d.seqs, sequence{start: len(d.tokens), n: len(pending), cache: w.cache})
+		d.tokens = append(d.tokens, pending...)
 	}
-	C, h := d.model.Dim, d.model.hidden(d.tokens, d.seqs)
+	C, x := d.model.Dim, d.model.hidden(d.tokens, d.seqs)
 	for _, s := range d.seqs {
 		s.cache.n += s.n
 		end := (s.start + s.n) * C
-		d.last = append(d.last, h[end-C:end]...)
+		d.last = append(d.last, x[end-C:end]...)
 	}
 	return d.model.project(d.last)
 }
 
-// greedyCacheTokens bounds the memory of the caches of one batch.
+// greedyCacheTokens bounds the tokens in the caches of one batch of greedyAll, and so their memory.
 const greedyCacheTokens = 4096
 
-// greedyAll continues every prompt with the likeliest token each time, until the token stop (not returned) or limit
-// tokens. Prompts run side by side; one that ends makes room for the next.
+// greedyAll continues every prompt by the likeliest token each time, until the token stop, which is not returned, or
+// limit tokens. Several prompts run side by side in one pass; when one ends, the next takes its window.
 func greedyAll(m *LLM, prompts [][]int, limit, stop int) ([][]int, error) {
 	d, out := newDecoder(m), make([][]int, len(prompts))
 	if limit < 1 {
 		return out, nil
 	}
 	var windows []*window
-	var of []int // the prompt of each window
+	var promptOf []int // the index of each window's prompt
 	for i := range min(len(prompts), max(1, greedyCacheTokens/m.Context)) {
-		windows, of = append(windows, newWindow(m.ModelConfig)), append(of, i)
+		windows, promptOf = append(windows, newWindow(m.ModelConfig)), append(promptOf, i)
 		windows[i].set(prompts[i])
 	}
 	for next := len(windows); len(windows) > 0; {
 		logits := d.advance(windows...)
-		for i := len(windows) - 1; i >= 0; i-- {
+		for i := len(windows) - 1; i >= 0; i-- { // backward: a window that is removed moves only one already handled
 			token, err := likeliest(logits[i*m.Vocab : (i+1)*m.Vocab])
 			if err != nil {
 				return nil, err
 			}
+			p := promptOf[i]
 			if token != stop {
-				out[of[i]] = append(out[of[i]], token)
+				out[p] = append(out[p], token)
 				windows[i].push(token)
 			}
-			switch ended := token == stop || len(out[of[i]]) >= limit; {
+			switch ended := token == stop || len(out[p]) >= limit; {
 			case ended && next < len(prompts):
-				of[i] = next
+				promptOf[i] = next
 				windows[i].set(prompts[next])
 				next++
 			case ended:
-				last := len(windows) - 1 // its logits are read already
-				windows[i], of[i] = windows[last], of[last]
-				windows, of = windows[:last], of[:last]
+				last := len(windows) - 1
+				windows[i], promptOf[i] = windows[last], promptOf[last]
+				windows, promptOf = windows[:last], promptOf[:last]
 			}
 		}
 	}
 	return out, nil
 }
 
-// greedy is greedyAll for one prompt.
+// greedy does what greedyAll does, for one prompt.
 func greedy(m *LLM, prompt []int, limit, stop int) ([]int, error) {
 	out, err := greedyAll(m, [][]int{prompt}, limit, stop)
 	if err != nil {
@@ -133,7 +136,7 @@ func greedy(m *LLM, prompt []int, limit, stop int) ([]int, error) {
 	return out[0], nil
 }
 
-// likeliest is the first token of the largest logit. A logit that is not finite is an error: no token stands in for it.
+// likeliest returns the first token with the largest logit, or an error if any logit is not finite.
 func likeliest(logits []float32) (int, error) {
 	best := 0
 	for i, v := range logits {

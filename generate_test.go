@@ -1,39 +1,43 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/kernel"
 )
 
-// generationTexts is what the tokenizer of generation tests is built from.
+// generationTexts train the tokenizer of generation tests.
 var generationTexts = []string{"the cat sat on the mat, the cat ate", "鲸鱼住在海里，猫住在家里。", "one two three four five six"}
 
-// generationModel is an untrained model whose logits differ widely, and its tokenizer.
+// generationModel returns an untrained model whose logits differ widely, and its tokenizer.
 func generationModel(t testing.TB, context int) (*LLM, *tokenizer) {
 	t.Helper()
 	words, err := trainBPE(generationTexts, 300)
 	require.NoError(t, err)
-	m := newLLM(ModelConfig{Layers: 2, Heads: 2, Dim: 16, Hidden: 24, Context: context, Vocab: words.size()}, newRNG(7, initStream))
+	c := ModelConfig{Layers: 2, Heads: 2, Dim: 16, Hidden: 24, Context: context, Vocab: words.size()}
+	m := newLLM(c, newRNG(7, initStream))
 	for _, p := range m.Params() {
 		if p.isMatrix() {
-			scale(p.W, 12)
+			kernel.Scale(p.W, 12)
 		}
 	}
 	return m, words
 }
 
-// fullLogits is the last row of a forward pass without a cache.
+// fullLogits returns the last row of a forward pass without a cache.
 func fullLogits(m *LLM, tokens []int) []float32 {
 	logits := m.Forward(&Batch{Inputs: tokens, Targets: tokens, Lengths: []int{len(tokens)}})
 	return slices.Clone(logits[len(logits)-m.Vocab:])
 }
 
-// Windows of any lengths in one pass, prompts cut anywhere: the cache changes no bit. The context of 300 reaches over
+// One pass runs several windows of any lengths, each with any part of its tokens in the cache. The context of 300 needs
 // more than one block of keys.
-func TestCachedLogitsEqualTheFullPassBitForBit(t *testing.T) {
+func TestGenerate_CachedLogitsHaveTheBitsOfTheFullPass(t *testing.T) {
 	onEachKernel(t, func(t *testing.T) {
 		for _, context := range []int{1, 7, 24, 300} {
 			checkCachedLogits(t, context)
@@ -69,12 +73,12 @@ func checkCachedLogits(t *testing.T, context int) {
 	}
 }
 
-func TestFullWindowSlidesByHalfAndGoesOn(t *testing.T) {
+func TestGenerate_AFullWindowSlidesByHalf(t *testing.T) {
 	m, _ := generationModel(t, 8)
 	d, w := newDecoder(m), newWindow(m.ModelConfig)
 	tokens := randomTokens(m.ModelConfig, newRNG(2, checkStream), 40)
 	w.set(tokens[:3])
-	seen := tokens[:3] // what must be in the window
+	seen := tokens[:3] // the tokens that must be in the window
 	for n := 3; n < len(tokens); n++ {
 		requireSameBits(t, fullLogits(m, seen), slices.Clone(d.advance(w)))
 		w.push(tokens[n])
@@ -83,10 +87,10 @@ func TestFullWindowSlidesByHalfAndGoesOn(t *testing.T) {
 		}
 		require.Equal(t, seen, w.tokens)
 	}
-	require.Equal(t, 7, w.slides) // after 8 tokens, then every 5: 4 are kept, the ninth makes it slide
+	require.Equal(t, 7, w.slides) // the ninth token makes it slide and keep 4, then every fifth one does
 }
 
-func TestPromptLongerThanTheContextKeepsItsEnd(t *testing.T) {
+func TestGenerate_ALongPromptKeepsItsEnd(t *testing.T) {
 	m, _ := generationModel(t, 8)
 	d, w := newDecoder(m), newWindow(m.ModelConfig)
 	tokens := randomTokens(m.ModelConfig, newRNG(3, checkStream), 30)
@@ -94,11 +98,11 @@ func TestPromptLongerThanTheContextKeepsItsEnd(t *testing.T) {
 	require.Equal(t, tokens[26:], w.tokens)
 	requireSameBits(t, fullLogits(m, tokens[26:]), d.advance(w))
 	w.set(tokens[26:28])
-	require.Equal(t, 1, w.cache.n, "the last token must be run, whatever the cache holds")
+	require.Equal(t, 1, w.cache.n, "the last token is run although the cache holds it")
 	requireSameBits(t, fullLogits(m, tokens[26:28]), d.advance(w))
 }
 
-func TestGrowingConversationRunsOnlyWhatIsNew(t *testing.T) {
+func TestGenerate_AGrowingConversationRunsOnlyNewTokens(t *testing.T) {
 	m, _ := generationModel(t, 24)
 	d, w := newDecoder(m), newWindow(m.ModelConfig)
 	tokens := randomTokens(m.ModelConfig, newRNG(4, checkStream), 20)
@@ -110,11 +114,11 @@ func TestGrowingConversationRunsOnlyWhatIsNew(t *testing.T) {
 	other := slices.Clone(tokens)
 	other[4] = (other[4] + 1) % m.Vocab
 	w.set(other)
-	require.Equal(t, 4, w.cache.n, "a token that differs ends what is shared")
+	require.Equal(t, 4, w.cache.n, "the cache is kept up to the first token that differs")
 	requireSameBits(t, fullLogits(m, other), d.advance(w))
 }
 
-// slowGreedy runs the whole window anew for every token.
+// slowGreedy is greedy without a cache: it runs the whole window for every token.
 func slowGreedy(m *LLM, prompt []int, limit, stop int) (out []int) {
 	seen := prompt
 	for len(out) < limit {
@@ -136,7 +140,7 @@ func slowGreedy(m *LLM, prompt []int, limit, stop int) (out []int) {
 	return out
 }
 
-func TestAnswersSideBySideEqualAnswersOneByOne(t *testing.T) {
+func TestGenerate_PromptsSideBySideEqualPromptsOneByOne(t *testing.T) {
 	m, _ := generationModel(t, 600) // 6 caches for 20 prompts
 	rng := newRNG(5, checkStream)
 	prompts := make([][]int, 20)
@@ -157,7 +161,7 @@ func TestAnswersSideBySideEqualAnswersOneByOne(t *testing.T) {
 	require.Positive(t, short)
 }
 
-func TestGreedyGoesOnBeyondTheContext(t *testing.T) {
+func TestGenerate_GreedyContinuesBeyondTheContext(t *testing.T) {
 	m, _ := generationModel(t, 8)
 	out, err := greedy(m, []int{5, 6, 7}, 30, -1)
 	require.NoError(t, err)
@@ -165,7 +169,7 @@ func TestGreedyGoesOnBeyondTheContext(t *testing.T) {
 	require.Len(t, out, 30)
 }
 
-func TestBrokenModelIsAnErrorAndNoToken(t *testing.T) {
+func TestGenerate_ABrokenModelIsAnError(t *testing.T) {
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		m, words := generationModel(t, 8)
 		m.lnF.bias.W[0] = float32(bad)
@@ -180,7 +184,7 @@ func TestBrokenModelIsAnErrorAndNoToken(t *testing.T) {
 	}
 }
 
-func TestOneMoreTokenAllocatesNothing(t *testing.T) {
+func TestGenerate_OneMoreTokenAllocatesNothing(t *testing.T) {
 	m, words := generationModel(t, 200)
 	c := defaultGeneration()
 	c.Temperature, c.TopK, c.TopP, c.MinP, c.Repetition, c.MaxTokens = 0.9, 40, 0.95, 0.01, 1.1, 400
@@ -192,7 +196,7 @@ func TestOneMoreTokenAllocatesNothing(t *testing.T) {
 			panic(err)
 		}
 		g.tokens = append(g.tokens, token)
-		g.stream.add(words.piece(token.token))
+		g.stream.Add(words.piece(token.token))
 	}
 	g.tokens = slices.Grow(g.tokens, 1000)
 	for range 300 { // over one slide of the window
@@ -201,8 +205,8 @@ func TestOneMoreTokenAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(200, step))
 }
 
-// Two conversations in turn, with training between: nothing of one is left in the other.
-func TestWindowsDoNotDisturbEachOther(t *testing.T) {
+// Two conversations alternate, with a training step between: neither changes the other's logits.
+func TestGenerate_WindowsDoNotDisturbEachOther(t *testing.T) {
 	m, _ := generationModel(t, 24)
 	rng := newRNG(6, checkStream)
 	d, a, b := newDecoder(m), newWindow(m.ModelConfig), newWindow(m.ModelConfig)
@@ -219,4 +223,66 @@ func TestWindowsDoNotDisturbEachOther(t *testing.T) {
 	a.copyFrom(b)
 	a.push(3)
 	requireSameBits(t, fullLogits(m, append(y, 3)), d.advance(a))
+}
+
+// BenchmarkGenerate_Decode reports tokens per second, and how fast decoding reads the weights. The bound of the latter
+// is BenchmarkGenerate_ReadMemory: the same threads read memory and compute nothing else.
+func BenchmarkGenerate_Decode(b *testing.B) {
+	for _, bc := range benchCases {
+		if bc.name == "tiny" || bc.name == "mid" || bc.name == "gpt2" {
+			b.Run(bc.name, func(b *testing.B) {
+				m := newLLM(bc.model, newRNG(1, initStream))
+				d, w := newDecoder(m), newWindow(m.ModelConfig)
+				w.set(make([]int, m.Context/4))
+				d.advance(w)
+				for b.Loop() {
+					if len(w.tokens) == m.Context/2 {
+						w.tokens = w.tokens[:m.Context/4]
+						w.cache.truncate(m.Context / 4)
+					}
+					w.push(1)
+					d.advance(w)
+				}
+				seconds := b.Elapsed().Seconds() / float64(b.N)
+				b.ReportMetric(1/seconds, "tokens/s")
+				b.ReportMetric(4*float64(m.ParamCount())/seconds/1e9, "GB/s")
+			})
+		}
+	}
+}
+
+// BenchmarkGenerate_Prefill reports tokens per second of a prompt that fills half of the context.
+func BenchmarkGenerate_Prefill(b *testing.B) {
+	for _, bc := range benchCases {
+		if bc.name == "tiny" || bc.name == "gpt2" {
+			b.Run(fmt.Sprintf("%s/%d", bc.name, bc.model.Context/2), func(b *testing.B) {
+				m := newLLM(bc.model, newRNG(1, initStream))
+				d, w := newDecoder(m), newWindow(m.ModelConfig)
+				for b.Loop() {
+					w.cache.truncate(0)
+					w.set(make([]int, m.Context/2))
+					d.advance(w)
+				}
+				b.ReportMetric(float64(m.Context/2)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			})
+		}
+	}
+}
+
+type memoryReader struct {
+	x   []float32
+	sum [64]float64
+}
+
+func (r *memoryReader) span(lo, hi int) { r.sum[lo%64] = kernel.Sum(r.x[lo:hi]) }
+
+func BenchmarkGenerate_ReadMemory(b *testing.B) {
+	r := &memoryReader{x: make([]float32, 1<<27)}
+	for i := range r.x {
+		r.x[i] = 1
+	}
+	for b.Loop() {
+		kernel.Parallel(len(r.x), r, (*memoryReader).span)
+	}
+	b.ReportMetric(4*float64(len(r.x))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 }

@@ -1,8 +1,12 @@
 package main
 
-import "math"
+import (
+	"math"
 
-// LayerNorm   (arXiv:1607.06450, section 3)
+	"gogpt/internal/kernel"
+)
+
+// LayerNorm   (arXiv:1607.06450, section 3). mean, variance and mean(·) are over the channels of a row, Σ_t over rows.
 //
 //	x̂ = (x − mean) · rstd,   rstd = 1/√(variance + ε)
 //	y = gain · x̂ + bias
@@ -10,7 +14,7 @@ import "math"
 //	dgain = Σ_t dy · x̂        dbias = Σ_t dy
 //	g = gain · dy             dx = rstd · (g − mean(g) − x̂ · mean(g · x̂))
 
-const lnEps = 1e-5 // as GPT-2
+const lnEps = 1e-5 // ε, as GPT-2
 
 // LayerNorm normalizes every row of x [T, C].
 type LayerNorm struct {
@@ -28,9 +32,11 @@ type LayerNorm struct {
 	dy    []float32 // [T, C] borrowed
 }
 
-// newLayerNorm starts as the identity of normalized rows: gain 1, bias 0.
+// newLayerNorm starts with gain 1 and bias 0.
 func newLayerNorm(name string, C int) *LayerNorm {
-	return &LayerNorm{C: C, gain: newParam(name+".weight", C).constant(1), bias: newParam(name+".bias", C)}
+	ln := &LayerNorm{C: C, gain: newParam(name+".weight", C).constant(1), bias: newParam(name+".bias", C)}
+	setPart(PartLayerNorm, ln.params())
+	return ln
 }
 
 func (ln *LayerNorm) params() []*Param { return []*Param{ln.gain, ln.bias} }
@@ -38,12 +44,9 @@ func (ln *LayerNorm) params() []*Param { return []*Param{ln.gain, ln.bias} }
 // Forward returns y [T, C]. x is kept until Backward.
 func (ln *LayerNorm) Forward(x []float32) []float32 {
 	T := len(x) / ln.C
-	ln.x, ln.y = x, resized(ln.y, len(x))
-	if cap(ln.mean) < T {
-		ln.mean, ln.rstd = make([]float64, T), make([]float64, T)
-	}
-	ln.mean, ln.rstd = ln.mean[:T], ln.rstd[:T]
-	parallel(T, ln, (*LayerNorm).forwardRows)
+	ln.x, ln.y = x, kernel.Resized(ln.y, len(x))
+	ln.mean, ln.rstd = kernel.Resized(ln.mean, T), kernel.Resized(ln.rstd, T)
+	kernel.Parallel(T, ln, (*LayerNorm).forwardRows)
 	return ln.y
 }
 
@@ -53,16 +56,16 @@ func (ln *LayerNorm) forwardRows(lo, hi int) {
 		x := ln.x[t*C : (t+1)*C]
 		mean, variance := moments(x)
 		rstd := 1 / math.Sqrt(variance+lnEps)
-		normalizeRow(ln.y[t*C:(t+1)*C], x, float32(mean), float32(rstd), ln.gain.W, ln.bias.W)
+		kernel.NormalizeRow(ln.y[t*C:(t+1)*C], x, float32(mean), float32(rstd), ln.gain.W, ln.bias.W)
 		ln.mean[t], ln.rstd[t] = mean, rstd
 	}
 }
 
 // Backward returns dx [T, C] and adds to the gradients of gain and bias. dy is only read.
 func (ln *LayerNorm) Backward(dy []float32) []float32 {
-	ln.dy, ln.dx = dy, resized(ln.dx, len(dy))
-	parallel(len(ln.mean), ln, (*LayerNorm).backwardRows)
-	parallel(ln.C, ln, (*LayerNorm).paramGrads)
+	ln.dy, ln.dx = dy, kernel.Resized(ln.dx, len(dy))
+	kernel.Parallel(len(ln.mean), ln, (*LayerNorm).backwardRows)
+	kernel.Parallel(ln.C, ln, (*LayerNorm).paramGrads)
 	return ln.dx
 }
 
@@ -71,24 +74,25 @@ func (ln *LayerNorm) backwardRows(lo, hi int) {
 	for t := lo; t < hi; t++ {
 		x, dy := ln.x[t*C:(t+1)*C], ln.dy[t*C:(t+1)*C]
 		mean, rstd := ln.mean[t], ln.rstd[t]
-		// forward: x̂ = (x−mean)·rstd, y = gain·x̂ + bias
-		sumG, sumGX := normBackwardSums(dy, ln.gain.W, x)
+		// forward: x̂ = (x − mean)·rstd, y = gain·x̂ + bias
+		sumG, sumGX := kernel.NormBackwardSums(dy, ln.gain.W, x)
 		meanG, meanGX := sumG/float64(C), (sumGX-mean*sumG)*rstd/float64(C) // of g and of g·x̂
-		normBackwardRow(ln.dx[t*C:(t+1)*C], dy, ln.gain.W, x, float32(mean),
+		kernel.NormBackwardRow(ln.dx[t*C:(t+1)*C], dy, ln.gain.W, x, float32(mean),
 			float32(rstd), float32(-rstd*meanG), float32(-rstd*rstd*meanGX))
 	}
 }
 
-// paramGrads adds up columns lo … hi of dy · x̂ and of dy over all rows, in the order of the rows.
+// paramGrads adds columns lo … hi of dy · x̂ and of dy to dgain and dbias, row after row.
 func (ln *LayerNorm) paramGrads(lo, hi int) {
 	dgain, dbias := ln.gain.Grad[lo:hi], ln.bias.Grad[lo:hi]
 	for t, mean := range ln.mean {
 		x, dy := ln.x[t*ln.C+lo:t*ln.C+hi], ln.dy[t*ln.C+lo:t*ln.C+hi]
+		// forward: y = gain·(x − mean)·rstd + bias
 		if !ln.gain.Frozen {
-			normGainGrad(dgain, dy, x, float32(mean), float32(ln.rstd[t]))
+			kernel.NormGainGrad(dgain, dy, x, float32(mean), float32(ln.rstd[t]))
 		}
 		if !ln.bias.Frozen {
-			add(dbias, dbias, dy)
+			kernel.Add(dbias, dbias, dy)
 		}
 	}
 }

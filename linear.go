@@ -1,14 +1,18 @@
 package main
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
 
-// Linear map of every row, in the layout of Hugging Face's Conv1D: W is [in, out].
+	"gogpt/internal/kernel"
+)
+
+// A linear map of every row, in the layout of Hugging Face's Conv1D: W is [in, out].
 //
 //	y = x·W + b
 //
 //	dx = dy·Wᵀ        dW = xᵀ·dy        db = Σ_t dy
 
-// Linear maps rows of in channels to rows of out channels.
+// Linear maps every row of in channels to a row of out channels.
 type Linear struct {
 	in, out int
 
@@ -22,7 +26,7 @@ type Linear struct {
 	dy []float32 // [T, out] borrowed
 }
 
-// newLinear starts with weights from N(0, std) and biases 0.
+// newLinear draws weights with standard deviation std; the biases are 0.
 func newLinear(name string, in, out int, std float64, rng *rand.Rand) *Linear {
 	return &Linear{in: in, out: out,
 		weight: newParam(name+".weight", in, out).normal(std, rng),
@@ -34,31 +38,31 @@ func (l *Linear) params() []*Param { return []*Param{l.weight, l.bias} }
 // Forward returns y [T, out]. x [T, in] is kept until Backward.
 func (l *Linear) Forward(x []float32) []float32 {
 	T := len(x) / l.in
-	l.x, l.y = x, resized(l.y, T*l.out)
-	matmulBias(rowMajor(l.y, T, l.out), rowMajor(x, T, l.in), l.weight.matrix(), l.bias.W)
+	l.x, l.y = x, kernel.Resized(l.y, T*l.out)
+	kernel.MatMulBias(kernel.RowMajor(l.y, T, l.out), kernel.RowMajor(x, T, l.in), l.weight.matrix(), l.bias.W)
 	return l.y
 }
 
 // Backward returns dx [T, in] and adds to the gradients of weight and bias. dy [T, out] is only read.
 func (l *Linear) Backward(dy []float32) []float32 {
 	T := len(dy) / l.out
-	l.dy, l.dx = dy, resized(l.dx, T*l.in)
-	dyRows := rowMajor(dy, T, l.out)
+	l.dy, l.dx = dy, kernel.Resized(l.dx, T*l.in)
+	dyRows := kernel.RowMajor(dy, T, l.out)
 	// forward: y = x·W + b
 	if !l.weight.Frozen {
-		matmulAdd(l.weight.gradMatrix(), rowMajor(l.x, T, l.in).T(), dyRows)
+		kernel.MatMulAdd(l.weight.gradMatrix(), kernel.RowMajor(l.x, T, l.in).T(), dyRows)
 	}
 	if !l.bias.Frozen {
-		parallel(l.out, l, (*Linear).biasGrad)
+		kernel.Parallel(l.out, l, (*Linear).biasGrad)
 	}
-	matmul(rowMajor(l.dx, T, l.in), dyRows, l.weight.matrix().T())
+	kernel.MatMul(kernel.RowMajor(l.dx, T, l.in), dyRows, l.weight.matrix().T())
 	return l.dx
 }
 
-// biasGrad adds up columns lo … hi of dy over all rows, in the order of the rows.
+// biasGrad adds columns lo … hi of all rows of dy to db.
 func (l *Linear) biasGrad(lo, hi int) {
 	db := l.bias.Grad[lo:hi]
 	for t := 0; t < len(l.dy); t += l.out {
-		add(db, db, l.dy[t+lo:t+hi])
+		kernel.Add(db, db, l.dy[t+lo:t+hi])
 	}
 }

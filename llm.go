@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+
+	"gogpt/internal/kernel"
 )
 
 // The whole model, GPT-2   (Radford et al. 2019, on arXiv:1706.03762)
@@ -11,33 +13,33 @@ import (
 //	x = block_i(x)  for every block
 //	logits = ln_f(x)·wteᵀ            the output projection is the token embedding, tied
 //
-//	dwte gathers two terms: dlogitsᵀ·ln_f(x) from the projection and the rows of dx from the embedding.
+//	dwte is the sum of two terms: dlogitsᵀ·ln_f(x) from the projection, and the rows of dx from the embedding.
 
 // LLM is the language model.
 type LLM struct {
 	ModelConfig
 
 	embed  *Embedding
-	drop   dropout // of embeddings
-	blocks []*Block
+	drop   dropout  // of the embeddings
+	blocks []*Block // [layers]
 	lnF    *LayerNorm
-	all    []*Param // every parameter, from the embedding upward
+	all    []*Param // from the embedding to ln_f
 
-	watch func(block int) // called after each block's backward pass, while its inputGrads last; nil: nobody looks
+	afterBlockBackward func(block int) // if not nil, called in Backward while the inputGrads of the block are valid
 
 	// kept from forward
-	batch *Batch
-	h     []float32 // [T, C] output of lnF, borrowed
-	loss  CrossEntropy
+	batch  *Batch    // borrowed
+	normed []float32 // [T, C] output of lnF, borrowed
+	loss   CrossEntropy
 
 	// results and scratch
-	logits []float32 // [T, V]
-	dh     []float32 // [T, C]
-	seqs   []sequence
-	pos    []int // [T] position of each token in its sequence
+	logits  []float32  // [T, vocab]
+	dnormed []float32  // [T, C]
+	seqs    []sequence // [sequences]
+	pos     []int      // [T] position of each token in its sequence
 }
 
-// newLLM builds a model with GPT-2's initial weights, drawn in the order of the parameters.
+// newLLM builds a model with random initial weights as GPT-2, drawn in the order of the parameters.
 func newLLM(c ModelConfig, rng *rand.Rand) *LLM {
 	m := &LLM{ModelConfig: c, embed: newEmbedding(c, rng), drop: dropout{C: c.Dim}, lnF: newLayerNorm("ln_f", c.Dim)}
 	m.all = m.embed.params()
@@ -50,10 +52,10 @@ func newLLM(c ModelConfig, rng *rand.Rand) *LLM {
 	return m
 }
 
-// Params returns every parameter, from the embedding upward.
+// Params returns every parameter, from the embedding to ln_f.
 func (m *LLM) Params() []*Param { return m.all }
 
-// ParamCount is the number of weights.
+// ParamCount returns the number of weights and biases.
 func (m *LLM) ParamCount() int {
 	n := 0
 	for _, p := range m.all {
@@ -62,7 +64,7 @@ func (m *LLM) ParamCount() int {
 	return n
 }
 
-// SetAttentionFreezeUpdates freezes or releases Q, K, V and O of every block.
+// SetAttentionFreezeUpdates freezes or releases c_attn and c_proj of the attention of every block.
 func (m *LLM) SetAttentionFreezeUpdates(frozen bool) {
 	for _, p := range m.all {
 		if isAttention(p) {
@@ -78,7 +80,7 @@ func (m *LLM) SetAttentionBackward(mode AttentionBackward) {
 	}
 }
 
-// SetDropout turns dropout on for the following passes, with masks that follow from key; rate 0 turns it off.
+// SetDropout sets the dropout of the passes that follow, with masks that depend on key; rate 0 turns it off.
 func (m *LLM) SetDropout(rate float64, key uint64) {
 	m.drop.set(rate, mix(key))
 	for _, b := range m.blocks {
@@ -89,7 +91,7 @@ func (m *LLM) SetDropout(rate float64, key uint64) {
 	}
 }
 
-// Forward returns the logits [T, V] of a packed batch, which is kept until Backward.
+// Forward returns the logits [T, vocab] of a packed batch, which is kept until Backward.
 func (m *LLM) Forward(b *Batch) []float32 {
 	m.batch = b
 	m.seqs = m.seqs[:0]
@@ -98,11 +100,11 @@ func (m *LLM) Forward(b *Batch) []float32 {
 		m.seqs = append(m.seqs, sequence{start: start, n: n})
 		start += n
 	}
-	m.h = m.hidden(b.Inputs, m.seqs)
-	return m.project(m.h)
+	m.normed = m.hidden(b.Inputs, m.seqs)
+	return m.project(m.normed)
 }
 
-// hidden runs embedding, blocks and final norm: [T, C].
+// hidden returns ln_f(x) [T, C], the result of embedding, blocks and final norm.
 func (m *LLM) hidden(tokens []int, seqs []sequence) []float32 {
 	m.pos = m.pos[:0]
 	for _, s := range seqs {
@@ -120,49 +122,50 @@ func (m *LLM) hidden(tokens []int, seqs []sequence) []float32 {
 	return m.lnF.Forward(x)
 }
 
-// project returns the logits [T, V] of rows h [T, C]: h·wteᵀ.
-func (m *LLM) project(h []float32) []float32 {
-	T := len(h) / m.Dim
-	m.logits = resized(m.logits, T*m.Vocab)
-	matmul(rowMajor(m.logits, T, m.Vocab), rowMajor(h, T, m.Dim), m.embed.wte.matrix().T())
+// project returns the logits [T, vocab] of normalized rows x [T, C]: x·wteᵀ.
+func (m *LLM) project(x []float32) []float32 {
+	T := len(x) / m.Dim
+	m.logits = kernel.Resized(m.logits, T*m.Vocab)
+	kernel.MatMul(kernel.RowMajor(m.logits, T, m.Vocab), kernel.RowMajor(x, T, m.Dim), m.embed.wte.matrix().T())
 	return m.logits
 }
 
-// Loss runs the batch forward and returns its loss summed over the targets, smoothed by ε.
+// Loss runs the forward pass of the batch and returns its loss summed over the targets that count.
 func (m *LLM) Loss(b *Batch, smoothing float64) lossSum {
 	m.loss.smoothing = smoothing
 	return m.loss.Forward(m.Forward(b), b.Targets)
 }
 
-// Backward adds the gradient of weight · (smoothed loss of the last Loss) to every parameter that is not frozen.
+// Backward adds the gradient of weight · (the smoothed loss of the last call of Loss) to the parameters' gradients.
 func (m *LLM) Backward(weight float64) {
 	dlogits := m.loss.Backward(weight)
-	T := len(m.h) / m.Dim
+	T := len(m.normed) / m.Dim
 	wte := m.embed.wte
-	dl := rowMajor(dlogits, T, m.Vocab)
-	// forward: logits = h·wteᵀ
+	dl := kernel.RowMajor(dlogits, T, m.Vocab)
+	// forward: logits = normed·wteᵀ
 	if !wte.Frozen {
-		matmulAdd(wte.gradMatrix(), dl.T(), rowMajor(m.h, T, m.Dim))
+		kernel.MatMulAdd(wte.gradMatrix(), dl.T(), kernel.RowMajor(m.normed, T, m.Dim))
 	}
-	m.dh = resized(m.dh, len(m.h))
-	matmul(rowMajor(m.dh, T, m.Dim), dl, wte.matrix())
-	// forward: h = lnF(x)
-	dx := m.lnF.Backward(m.dh)
+	m.dnormed = kernel.Resized(m.dnormed, len(m.normed))
+	kernel.MatMul(kernel.RowMajor(m.dnormed, T, m.Dim), dl, wte.matrix())
+	// forward: normed = ln_f(x)
+	dx := m.lnF.Backward(m.dnormed)
 	// forward: x = block(x), first to last
 	for i := len(m.blocks) - 1; i >= 0; i-- {
 		dx = m.blocks[i].Backward(dx)
-		if m.watch != nil {
-			m.watch(i)
+		if m.afterBlockBackward != nil {
+			m.afterBlockBackward(i)
 		}
 		if i > 0 {
-			m.blocks[i].handDown(m.blocks[i-1])
+			m.blocks[i].shareGradBuffers(m.blocks[i-1])
 		}
 	}
 	// forward: x = wte[token] + wpe[position]
 	m.embed.Backward(m.drop.backward(dx))
 }
 
-// firstNonFiniteOutput names the first layer whose output in the last forward pass holds a NaN or an Inf, or returns "".
+// firstNonFiniteOutput returns the name of the first layer whose output in the last forward pass holds a NaN or an Inf,
+// or "".
 func (m *LLM) firstNonFiniteOutput() string {
 	type output struct {
 		layer string

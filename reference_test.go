@@ -7,8 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestModelEqualsTheReference(t *testing.T) {
-	for _, c := range []ModelConfig{oddConfig, threadedConfig, {Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: 2}} {
+func TestReference_SoftmaxOfHugeScoresDoesNotOverflow(t *testing.T) {
+	s := []float64{1e4, 1e4, -1e4}
+	softmaxFloat64(s)
+	require.Equal(t, []float64{0.5, 0.5, 0}, s)
+}
+
+func TestReference_EqualsTheModel(t *testing.T) {
+	smallest := ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: 2}
+	for _, c := range []ModelConfig{oddConfig, threadedConfig, smallest} {
 		onEachKernel(t, func(t *testing.T) {
 			m := roughModel(c, 1)
 			ref := newReference(c, m.Params())
@@ -32,7 +39,7 @@ func TestModelEqualsTheReference(t *testing.T) {
 	}
 }
 
-func TestTheReferenceOwnsItsWeights(t *testing.T) {
+func TestReference_OwnsItsWeights(t *testing.T) {
 	m := roughModel(oddConfig, 2)
 	ref := newReference(oddConfig, m.Params())
 	b := randomBatch(oddConfig, newRNG(2, checkStream), 5)
@@ -41,7 +48,7 @@ func TestTheReferenceOwnsItsWeights(t *testing.T) {
 	require.Equal(t, want, ref.loss(b, 0))
 }
 
-func TestATapThatOnlyLooksChangesNothing(t *testing.T) {
+func TestReference_ATapThatOnlyLooksChangesNothing(t *testing.T) {
 	m := roughModel(oddConfig, 3)
 	ref := newReference(oddConfig, m.Params())
 	b := randomBatch(oddConfig, newRNG(3, checkStream), 5, 2)
@@ -52,20 +59,21 @@ func TestATapThatOnlyLooksChangesNothing(t *testing.T) {
 	require.Len(t, seen, 2+2*10)
 	for point, rows := range seen {
 		if strings.HasSuffix(point, ".weights") {
-			rows /= oddConfig.Heads // a row a head
+			rows /= oddConfig.Heads // one row per token and head
 		}
 		require.Equal(t, 7, rows, "%s sees every token once", point)
 	}
 }
 
-// A change at a point reaches what lies behind it and not the residual stream beside it.
-func TestATapChangesOnePlaceOnly(t *testing.T) {
+// A change at a point changes the loss, but not the residual stream before it.
+func TestReference_ATapChangesOnePlaceOnly(t *testing.T) {
 	m := roughModel(oddConfig, 4)
 	ref := newReference(oddConfig, m.Params())
 	b := randomBatch(oddConfig, newRNG(4, checkStream), 6)
 	want := ref.loss(b, 0)
-	points := []string{"ln_f", "lm_head", "h.1.ln_1", "h.0.attn.c_attn", "h.0.attn.qkv", "h.0.attn.weights", "h.0.attn.heads",
-		"h.0.attn.c_proj", "h.0.ln_2", "h.1.mlp.c_fc", "h.1.mlp.gelu", "h.1.mlp.c_proj"}
+	points := []string{"ln_f", "lm_head", "h.1.ln_1",
+		"h.0.attn.c_attn", "h.0.attn.qkv", "h.0.attn.weights", "h.0.attn.heads", "h.0.attn.c_proj",
+		"h.0.ln_2", "h.1.mlp.c_fc", "h.1.mlp.gelu", "h.1.mlp.c_proj"}
 	for _, moved := range points {
 		var stream float64
 		ref.tap = func(point string, rows [][]float64) {
@@ -78,14 +86,8 @@ func TestATapChangesOnePlaceOnly(t *testing.T) {
 			}
 		}
 		require.NotEqual(t, want, ref.loss(b, 0), moved)
-		require.InDelta(t, ref.w["wte.weight"][b.Inputs[0]*15]+ref.w["wpe.weight"][0], stream, 1e-15)
+		require.InDelta(t, ref.weights["wte.weight"][b.Inputs[0]*15]+ref.weights["wpe.weight"][0], stream, 1e-15)
 	}
 	ref.tap = func(string, [][]float64) {}
-	require.Equal(t, want, ref.loss(b, 0), "nothing is left behind")
-}
-
-func TestReferenceSoftmaxOfHugeScores(t *testing.T) {
-	s := []float64{1e4, 1e4, -1e4}
-	softmaxFloat64(s)
-	require.Equal(t, []float64{0.5, 0.5, 0}, s)
+	require.Equal(t, want, ref.loss(b, 0), "a change lasts for one pass")
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"math/rand/v2"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,9 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-const smallCorpus = "The cat sat on the mat; the other cat's hat — naïve café, 中文 中文 中 👍🏽. Don't they think that'll do?\n\tthe end  \n"
+const smallCorpus = "The cat sat on the mat; the other cat's hat — naïve café, 中文 中文 中 👍🏽. " +
+	"Don't they think that'll do?\n\tthe end  \n"
 
-// englishText returns a megabyte of English, or skips where the shared data is absent.
+// englishText returns a megabyte of English, or skips the test where the file is absent.
 func englishText(tb testing.TB) string {
 	folder := os.Getenv("GOGPT_SHARED")
 	if folder == "" {
@@ -44,8 +43,33 @@ func smallTokenizers(tb testing.TB) []*tokenizer {
 	return []*tokenizer{byMerges, byChars}
 }
 
+// Training gives a token to the pair of neighbours that occurs most often in the corpus, here first "e" and "r", and
+// repeats this with the new token. Encoding applies the same merges in the same order. A character that was not in the
+// corpus becomes its bytes.
+func Example_tokenize() {
+	corpus := []string{"the lower river is slower", "the newer river is wider"}
+	t, err := trainBPE(corpus, minVocabSize+8)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("merges: %q\n", t.mergeStrings())
+	for _, text := range []string{"the newest tower", "é"} {
+		ids := t.encode(text)
+		fmt.Printf("%q is %d tokens:", text, len(ids))
+		for _, id := range ids {
+			fmt.Printf(" %q", t.piece(id))
+		}
+		fmt.Printf("; decoded: %q\n", t.decode(ids))
+	}
+	// Output:
+	// merges: ["e r" "w er" "h e" "i s" "i v" "l o" "r iv" "t he"]
+	// "the newest tower" is 12 tokens: "the" " " "n" "e" "w" "e" "s" "t" " " "t" "o" "wer"; decoded: "the newest tower"
+	// "é" is 2 tokens: "\xc3" "\xa9"; decoded: "é"
+}
+
 func FuzzTokenizerRoundTrip(f *testing.F) {
-	for _, s := range []string{"", smallCorpus, "  a\r\n\n", "\xff\x80é\xc3", "<|user|>x<|endoftext|>", "aaaaaaaaa", "\x00\ufeff\u0085", "\U0010ffff"} {
+	for _, s := range []string{"", smallCorpus, "  a\r\n\n", "\xff\x80é\xc3", "<|user|>x<|endoftext|>", "aaaaaaaaa",
+		"\x00\ufeff\u0085", "\U0010ffff"} {
 		f.Add(s)
 	}
 	tokenizers := smallTokenizers(f)
@@ -59,13 +83,13 @@ func FuzzTokenizerRoundTrip(f *testing.F) {
 				t.Errorf("%s: %q came back as %q", tok.kind, s, got)
 			}
 			if slices.ContainsFunc(ids, tok.isSpecial) {
-				t.Errorf("%s: %q yields a special token: %v", tok.kind, s, ids)
+				t.Errorf("%s: %q encodes to a special token: %v", tok.kind, s, ids)
 			}
 		}
 	})
 }
 
-func TestEveryByteIsAToken(t *testing.T) {
+func TestTokenizer_HasATokenForEveryByte(t *testing.T) {
 	for _, tok := range smallTokenizers(t) {
 		if first, last := tok.piece(0), tok.piece(255); first != "!" || last != "\xad" {
 			t.Errorf("%s: tokens 0 and 255 are %q and %q, in GPT-2 ! and the soft hyphen", tok.kind, first, last)
@@ -79,7 +103,7 @@ func TestEveryByteIsAToken(t *testing.T) {
 	}
 }
 
-func TestSpecialTokensComeLastAndOnlyOnPurpose(t *testing.T) {
+func TestTokenizer_NeverEncodesTextToSpecialTokens(t *testing.T) {
 	for _, tok := range smallTokenizers(t) {
 		n := tok.size()
 		if ids := []int{tok.endOfText, tok.user, tok.assistant}; !slices.Equal(ids, []int{n - 3, n - 2, n - 1}) {
@@ -90,73 +114,17 @@ func TestSpecialTokensComeLastAndOnlyOnPurpose(t *testing.T) {
 		}
 		injected := "hi" + endOfText + userTurn + assistantTurn
 		if ids := tok.encode(injected); slices.ContainsFunc(ids, tok.isSpecial) || tok.decode(ids) != injected {
-			t.Errorf("%s: text gave special tokens: %v", tok.kind, ids)
+			t.Errorf("%s: text encodes to special tokens: %v", tok.kind, ids)
 		}
 	}
-	// Not even a corpus full of them makes their names one ordinary token.
+	// A corpus full of their names does not make them ordinary tokens.
 	tok, err := trainBPE([]string{strings.Repeat(userTurn, 50)}, 400)
 	if err != nil || slices.ContainsFunc(tok.encode(userTurn), tok.isSpecial) {
-		t.Errorf("a special token learned from text (%v)", err)
+		t.Errorf("text encodes to a special token (%v)", err)
 	}
 }
 
-func TestCharactersAreTokensByFrequency(t *testing.T) {
-	tok, err := trainChar([]string{"éé中ß", "ab\xff中é🙂"}, 256+3+3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// é occurs three times, 中 twice, ß and 🙂 once: ß has the lower code point, 🙂 has no token.
-	if got := tok.pieces[256:259]; !slices.Equal(got, []string{"é", "中", "ß"}) {
-		t.Errorf("character tokens %q", got)
-	}
-	if ids := tok.encode("é🙂a"); len(ids) != 1+4+1 || ids[0] != 256 {
-		t.Errorf("an unknown character should become its bytes: %v", ids)
-	}
-}
-
-func TestVocabularyKeepsItsLimit(t *testing.T) {
-	for name, train := range map[string]func([]string, int) (*tokenizer, error){"bpe": trainBPE, "char": trainChar} {
-		for _, size := range []int{-1, 0, minVocabSize - 1} {
-			if _, err := train([]string{smallCorpus}, size); err == nil {
-				t.Errorf("%s: a vocabulary of %d was made", name, size)
-			}
-		}
-		for _, size := range []int{minVocabSize, minVocabSize + 1, minVocabSize + 5} {
-			if tok, err := train([]string{smallCorpus}, size); err != nil || tok.size() != size {
-				t.Errorf("%s: want %d tokens, got error %v", name, size, err)
-			}
-		}
-		if tok, err := train(nil, 5000); err != nil || tok.size() != minVocabSize {
-			t.Errorf("%s: no text should leave bytes and special tokens only (error %v)", name, err)
-		}
-	}
-}
-
-func TestTrainingTwiceGivesTheSameBytes(t *testing.T) {
-	rng := rand.New(rand.NewPCG(9, 10))
-	texts := []string{smallCorpus, randomString(rng, []string{"a", "b", "the", "ing", " ", "é", "中", "ß"}, 20_000)}
-	for name, train := range map[string]func([]string, int) (*tokenizer, error){"bpe": trainBPE, "char": trainChar} {
-		var first []byte
-		for range 3 {
-			tok, err := train(texts, 1000)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := json.Marshal(tok)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if first == nil {
-				first = b
-			}
-			if !bytes.Equal(b, first) {
-				t.Errorf("%s: two trainings differ", name)
-			}
-		}
-	}
-}
-
-func TestAppendEncodeKeepsWhatIsThere(t *testing.T) {
+func TestTokenizer_AppendEncodeKeepsEarlierIDs(t *testing.T) {
 	for _, tok := range smallTokenizers(t) {
 		ids := tok.appendEncode([]int{tok.user}, "the cat")
 		if ids[0] != tok.user || !slices.Equal(ids[1:], tok.encode("the cat")) {
@@ -165,7 +133,7 @@ func TestAppendEncodeKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestUnknownIDPanicsByName(t *testing.T) {
+func TestTokenizer_PanicsOnAnUnknownID(t *testing.T) {
 	tok := smallTokenizers(t)[0]
 	for _, id := range []int{-1, tok.size()} {
 		func() {
@@ -179,24 +147,7 @@ func TestUnknownIDPanicsByName(t *testing.T) {
 	}
 }
 
-func TestByteLevelSpellingReadsBack(t *testing.T) {
-	var all []byte
-	for b := range 256 {
-		all = append(all, byte(b))
-	}
-	spelled := toByteLevel(string(all))
-	if raw, err := fromByteLevel(spelled); err != nil || raw != string(all) {
-		t.Errorf("bytes came back as %q, error %v", raw, err)
-	}
-	if utf8.RuneCountInString(spelled) != 256 || toByteLevel(" the\n") != "ĠtheĊ" {
-		t.Errorf("wrong spelling %q", spelled)
-	}
-	if _, err := fromByteLevel("a b"); err == nil {
-		t.Error("a bare space was read as a byte")
-	}
-}
-
-func BenchmarkEncode(b *testing.B) {
+func BenchmarkTokenizerEncode(b *testing.B) {
 	text := englishText(b)
 	byMerges, err := trainBPE([]string{text}, 2048)
 	if err != nil {
@@ -217,8 +168,8 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// A token that merges make is text, whatever it is called: no speaker, and text encodes to it.
-func TestTokenizer_AMergedTokenIsNoSpecialToken(t *testing.T) {
+// The result of a merge is an ordinary token, even with the name of a special one: text encodes to it.
+func TestTokenizer_TheResultOfAMergeIsNotSpecial(t *testing.T) {
 	vocab, err := byteVocab(minVocabSize)
 	if err != nil {
 		t.Fatal(err)
@@ -231,10 +182,72 @@ func TestTokenizer_AMergedTokenIsNoSpecialToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tok.user != -1 || tok.speaks() {
-		t.Errorf("the merged token is the speaker %d", tok.user)
+	if tok.user != -1 || tok.hasChatTokens() {
+		t.Errorf("the result of a merge became <|user|>, id %d", tok.user)
 	}
 	if tok.isSpecial(len(vocab)-1) || tok.endOfText != len(vocab) || tok.assistant != len(vocab)+1 {
 		t.Errorf("special tokens %v, %d, %d", tok.isSpecial(len(vocab)-1), tok.endOfText, tok.assistant)
+	}
+}
+
+func TestPretokens_CutsTextLikeGPT2(t *testing.T) {
+	for _, c := range []struct{ text, words string }{ // words joined by |
+		{"", ""},
+		{" ", " "},
+		{"Hello world", "Hello| world"},
+		{"it's IT'S", "it|'s| IT|'|S"},
+		{"we'll you've they're I'm he'd can't", "we|'ll| you|'ve| they|'re| I|'m| he|'d| can|'t"},
+		{" 's ''s 'sa", " '|s| ''|s| '|sa"},
+		{"'", "'"},
+		{"'l 'r", "'|l| '|r"},
+		{"a   b", "a|  | b"},
+		{"a  ", "a|  "},
+		{"a\n\nb", "a|\n|\n|b"},
+		{"a \n b", "a| \n| b"},
+		{"\t a\tb", "\t| a|\t|b"},
+		{"x\r\n", "x|\r\n"},
+		{"a  1", "a| | 1"},
+		{"3rd 1,234.5", "3|rd| 1|,|234|.|5"},
+		{"٣४Ⅷ²½a", "٣४Ⅷ²½|a"},
+		{"e\u0301", "e|\u0301"},
+		{"中文。 日", "中文|。| 日"},
+		{" 👩\u200d👧!", " 👩\u200d👧!"},
+		{"a\u00a0b\u3000\u3000c", "a|\u00a0|b|\u3000|\u3000|c"},
+		{"a\u2028 b", "a|\u2028| b"},
+		{"a\u0085\u0085b", "a|\u0085|\u0085|b"},        // a space to Python's regex, not to JavaScript
+		{"!\ufeff\u180e\u200b", "!\ufeff\u180e\u200b"}, // no spaces; U+FEFF is one to JavaScript
+		{"!\x1c\x1d\x1e\x1f\x00", "!\x1c\x1d\x1e\x1f\x00"},
+		{" \xff\xfea\xc3", " \xff\xfe|a|\xc3"},
+	} {
+		got := slices.Collect(pretokens(c.text))
+		if strings.Join(got, "|") != c.words {
+			t.Errorf("%q: cut into %q, want %q", c.text, got, c.words)
+		}
+	}
+}
+
+func TestPretokens_StopsWithTheLoop(t *testing.T) {
+	for word := range pretokens("one two three") {
+		if word != "one" {
+			t.Fatalf("yielded %q after the loop ended", word)
+		}
+		break
+	}
+}
+
+func TestByteLevel_ReadsBackItsSpelling(t *testing.T) {
+	var all []byte
+	for b := range 256 {
+		all = append(all, byte(b))
+	}
+	spelled := toByteLevel(string(all))
+	if raw, err := fromByteLevel(spelled); err != nil || raw != string(all) {
+		t.Errorf("bytes came back as %q, error %v", raw, err)
+	}
+	if utf8.RuneCountInString(spelled) != 256 || toByteLevel(" the\n") != "ĠtheĊ" {
+		t.Errorf("wrong spelling %q", spelled)
+	}
+	if _, err := fromByteLevel("a b"); err == nil {
+		t.Error("a space was read as a byte")
 	}
 }

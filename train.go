@@ -2,278 +2,248 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"slices"
 	"time"
+
+	"gogpt/internal/runlog"
+	"gogpt/internal/stats"
+	"gogpt/internal/strictjson"
 )
 
-// The one training loop. An epoch is a pass over the shuffled samples, a step takes batch · accum of them:
-//
-//	for every micro-batch:  gradients += ∂(Σ loss)/targets of the step
-//	norm = ‖gradients‖;  gradients ·= min(1, clip/norm);  Adam steps at the schedule's learning rate
-//
-// After every epoch: validation, the best weights are kept, early stopping or the next stage of the plan. At every
-// normal end the best weights are put back.
+// The one training loop. An epoch is one pass over the shuffled samples, in steps of batch · accum samples
+// (trainstep.go). After every epoch the trainer measures the validation loss, copies the weights if they are the best
+// so far, and decides whether the phase goes on, moves to the next stage of its plan, or stops early. Unless the user
+// interrupts the phase, the best weights are restored at its end.
 
-// trainer trains one model.
+// trainer trains one model, phase by phase.
 type trainer struct {
 	cfg     *Config
 	model   *LLM
-	monitor *monitor
+	monitor reporter
 
-	// the phase at work
+	// hooks, each of which may be nil
+	beforePhase func(s *stepper)                        // lets an ablation change the stepper
+	beforeStep  func(step int, samples []example) error // lets an experiment see the samples of a step
+	afterEpoch  func(r *runlog.Epoch, last bool) error  // logs a sample of the model's text
+
+	// the current phase
 	phase    *phase
-	opt      *Adam
+	stepper  *stepper
 	schedule Schedule
-	plan     []stage
-	step     int // optimizer steps of the phase
-	best     snapshot
+	stop     *EarlyStop
+	best     snapshot // weights with the lowest monitored loss
+	steps    int      // optimizer steps taken
+	epochs   int      // epochs begun
 
-	// scratch
-	batch  Batch
+	// the position in the plan; early stopping may skip the rest of a stage, and planEpoch is then larger than epochs
+	plan      []stage // in order, without gaps
+	planEpoch int     // from 0
+	stage     int     // index of the stage to which planEpoch belongs
+
 	eval   evaluator
-	before snapshot
+	before snapshot // scratch: the weights before the last step of an epoch
 }
 
-func newTrainer(cfg *Config, m *LLM, mon *monitor) *trainer {
-	return &trainer{cfg: cfg, model: m, monitor: mon, eval: evaluator{model: m}}
+func newTrainer(cfg *Config, m *LLM, monitor reporter) *trainer {
+	return &trainer{cfg: cfg, model: m, monitor: monitor, eval: evaluator{model: m}}
 }
 
-// run trains one phase and returns why it ended, unless it failed. A cancelled context ends it after the step at work.
+// run trains one phase and returns why it ended, or an error. A cancelled context ends it after the current step.
 func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) {
 	t.begin(p)
 	params := t.model.Params()
-	stop := newEarlyStop(p.config.Patience, minDelta)
-	t.best.take(params)
-	epoch := 1
-	for at, place := 0, 0; place < p.config.Epochs; epoch++ {
-		if now := stageAt(t.plan, place); now != at {
-			at = now
-			stop.NextStage()
-		}
-		t.enter(t.plan[at])
-		record, reason, err := t.epoch(ctx, epoch, t.plan[at].accum)
-		if err != nil {
-			t.best.restore(params)
-			return "", err
-		}
-		if reason == endInterrupted {
-			return reason, nil
-		}
-		lowest, exhausted := stop.Observe(epoch, record.monitored())
-		if lowest {
-			t.best.take(params)
-		}
-		record.BestLoss = jsonFloat(stop.best)
-		if place++; reason == "" && exhausted {
-			if at+1 == len(t.plan) {
-				reason = endEarlyStop
-			} else {
-				place = t.plan[at+1].from
-			}
-		}
-		record.left = t.left(place, epoch, reason)
-		if err := t.report(record); err != nil {
-			t.best.restore(params)
-			return "", err
-		}
-		if reason != "" {
-			t.best.restore(params)
-			return reason, nil
-		}
+	t.best.save(params)
+	for err == nil && reason == "" {
+		reason, err = t.epoch(ctx)
 	}
-	t.best.restore(params)
-	return endCompleted, nil
+	if reason != runlog.Interrupted {
+		t.best.restore(params)
+	}
+	return reason, err
 }
 
-// left is how many epochs the plan still holds from a place on, as far as the limit of steps lets it go.
-func (t *trainer) left(place, epoch int, reason string) int {
+// begin prepares a phase: its plan, its schedule, and a stepper with a fresh optimizer.
+func (t *trainer) begin(p *phase) {
+	t.phase, t.steps, t.epochs, t.planEpoch, t.stage = p, 0, 0, 0, 0
+	t.stop = newEarlyStop(p.config.Patience, minDelta)
+	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
+	planned := t.plannedSteps()
+	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
+		warmup: t.cfg.Warmup, restarts: p.config.Restarts}
+	var released []string
+	if p.first { // a loaded model may have frozen parameters
+		released = t.plan[0].releases(t.model.Params())
+	}
+	t.model.SetAttentionBackward(t.cfg.Backward)
+	clearGrads(t.model.Params())
+	t.stepper = newStepper(t.cfg, t.model, p.name, p.stream)
+	if t.beforePhase != nil {
+		t.beforePhase(t.stepper)
+	}
+	t.monitor.phase(p, planned, released)
+}
+
+// plannedSteps returns how many optimizer steps the phase takes unless it stops early.
+func (t *trainer) plannedSteps() int {
+	limit := t.cfg.MaxSteps
+	planned := 0
+	for epoch := 0; epoch < t.phase.config.Epochs && (limit == 0 || planned < limit); epoch++ {
+		perStep := t.cfg.Batch * t.plan[stageAt(t.plan, epoch)].accum
+		planned += (t.phase.train.count(epoch) + perStep - 1) / perStep
+	}
+	if limit > 0 {
+		planned = min(planned, limit)
+	}
+	return planned
+}
+
+// epoch trains one epoch and reports it. It returns why the phase ends with this epoch, or "" when it goes on.
+func (t *trainer) epoch(ctx context.Context) (reason string, err error) {
+	now := t.plan[t.stage]
+	t.epochs++
+	applyFreeze(t.stepper.opt, now.frozen)
+	sum, reason, err := t.pass(ctx, now.accum)
+	if err != nil || reason == runlog.Interrupted {
+		return reason, err
+	}
+	if sum.validation, err = t.validate(); err != nil {
+		return "", err
+	}
+	lowest, exhausted := t.stop.Observe(t.epochs, sum.monitored())
+	if lowest {
+		t.best.save(t.model.Params())
+	}
+	record := t.record(sum, now.accum)
+	reason = t.advance(reason, exhausted)
+	return reason, t.report(record, t.epochsLeft(reason))
+}
+
+// pass trains on every sample once. It returns a reason when the phase ends before the next epoch, else "".
+func (t *trainer) pass(ctx context.Context, accum int) (sum *epochSum, reason string, err error) {
+	samples := t.phase.train.epoch(t.epochs - 1)
+	perStep := t.cfg.Batch * accum
+	sum = &epochSum{started: time.Now(), steps: (len(samples) + perStep - 1) / perStep}
+	for part := range slices.Chunk(samples, perStep) {
+		if err := t.step(part, sum); err != nil {
+			return nil, "", err
+		}
+		t.monitor.live(t.epochs, t.phase.config.Epochs, sum)
+		switch {
+		case ctx.Err() != nil:
+			reason = runlog.Interrupted
+		case t.steps == t.cfg.MaxSteps:
+			reason = runlog.MaxSteps
+		}
+		if reason != "" {
+			break
+		}
+	}
+	// The loss of the next step would show it, but the last step has no next one.
+	if firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }) != "" {
+		return nil, "", t.stepper.diverged(t.steps, "a weight is not finite")
+	}
+	return sum, reason, nil
+}
+
+// step takes one optimizer step. It measures how much the last step of an epoch changes the weights.
+func (t *trainer) step(samples []example, sum *epochSum) error {
+	t.steps++
+	if t.beforeStep != nil {
+		if err := t.beforeStep(t.steps, samples); err != nil {
+			return err
+		}
+	}
+	last := sum.done+1 == sum.steps || t.steps == t.cfg.MaxSteps
+	if last {
+		t.before.save(t.model.Params())
+	}
+	result, err := t.stepper.take(t.steps, samples, t.schedule.At(t.steps-1))
+	if err != nil {
+		return err
+	}
+	sum.add(result)
+	if last {
+		sum.updates = updateRatios(t.model.Params(), t.before)
+	}
+	return nil
+}
+
+// validate returns the mean loss over the held-out samples, or nil when there are none.
+func (t *trainer) validate() (*strictjson.Float, error) {
+	if len(t.phase.held) == 0 {
+		return nil, nil
+	}
+	loss := t.eval.loss(t.phase.held)
+	mean := strictjson.Float(loss.mean())
+	if !stats.Finite(loss.mean()) {
+		return nil, t.stepper.diverged(t.steps, "validation loss is %g", loss.mean())
+	}
+	return &mean, nil
+}
+
+// advance moves to the plan's next epoch, or to its next stage when patience is exhausted. It returns why the phase
+// ends, or "".
+func (t *trainer) advance(reason string, exhausted bool) string {
+	t.planEpoch++
+	if reason != "" {
+		return reason
+	}
+	if exhausted {
+		if t.stage+1 == len(t.plan) {
+			return runlog.EarlyStop
+		}
+		t.planEpoch = t.plan[t.stage+1].from
+	}
+	if t.planEpoch == t.phase.config.Epochs {
+		return runlog.Completed
+	}
+	if now := stageAt(t.plan, t.planEpoch); now != t.stage {
+		t.stage = now
+		t.stop.NextStage()
+	}
+	return ""
+}
+
+// epochsLeft returns how many epochs of the plan remain. With a limit of steps, it estimates from the steps per epoch
+// so far how many the limit allows.
+func (t *trainer) epochsLeft(reason string) int {
 	if reason != "" {
 		return 0
 	}
-	left := t.phase.config.Epochs - place
-	if t.cfg.MaxSteps > 0 {
-		left = min(left, ((t.cfg.MaxSteps-t.step)*epoch+t.step-1)/t.step) // rounded up
+	left := t.phase.config.Epochs - t.planEpoch
+	if limit := t.cfg.MaxSteps; limit > 0 {
+		left = min(left, ((limit-t.steps)*t.epochs+t.steps-1)/t.steps) // rounded up
 	}
 	return left
 }
 
-// report hands the epoch to the monitor and, where it is due, a sample after it.
-func (t *trainer) report(r *epochRecord) error {
-	err := t.monitor.epoch(r)
-	if p := t.phase.prompt; err == nil && p.due(r.Epoch, r.left == 0) {
-		err = t.monitor.write(sampleRecord{"sample", r.Phase, r.Epoch, p.text, p.continuation(t.model)})
-	}
-	return err
-}
-
-// begin sets up optimizer, plan and schedule of a phase.
-func (t *trainer) begin(p *phase) {
-	t.phase, t.step = p, 0
-	t.opt = newAdam(t.model.Params(), t.cfg.Beta2, t.cfg.WeightDecay)
-	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
-	planned := 0
-	for place := 0; place < p.config.Epochs && (t.cfg.MaxSteps == 0 || planned < t.cfg.MaxSteps); place++ {
-		perStep := t.cfg.Batch * t.plan[stageAt(t.plan, place)].accum
-		planned += (p.train.count(place) + perStep - 1) / perStep
-	}
-	if t.cfg.MaxSteps > 0 {
-		planned = min(planned, t.cfg.MaxSteps)
-	}
-	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
-		warmup: t.cfg.Warmup, restarts: p.config.Restarts}
-	var released []string
-	if p.first { // nothing is frozen yet but in a loaded model; the plan decides what rests from here on
-		released = t.plan[0].releases(t.model.Params())
-	}
-	t.monitor.phase(p, planned, released)
-	t.model.SetAttentionBackward(t.cfg.Backward)
-	clearGrads(t.model.Params())
-}
-
-// enter freezes and releases what a stage says. What is released starts with moments of its own.
-func (t *trainer) enter(s stage) {
-	for i, p := range t.model.Params() {
-		was := p.Frozen
-		p.Frozen = s.frozen(p)
-		if was && !p.Frozen {
-			t.opt.Reset(i)
-		}
-	}
-}
-
-// epoch trains one epoch, numbered from 1. A reason ends the phase here.
-func (t *trainer) epoch(ctx context.Context, epoch, accum int) (*epochRecord, string, error) {
-	samples := t.phase.train.epoch(epoch - 1)
-	perStep := t.cfg.Batch * accum
-	sum := epochSum{started: time.Now(), steps: (len(samples) + perStep - 1) / perStep}
-	reason := ""
-	for done := 0; done < len(samples) && reason == ""; {
-		n := min(perStep, len(samples)-done)
-		last := done+n == len(samples) || t.step+1 == t.cfg.MaxSteps
-		if last {
-			t.before.take(t.model.Params())
-		}
-		if err := t.optimize(samples[done:done+n], &sum); err != nil {
-			return nil, "", err
-		}
-		if last {
-			sum.updates = updateRatios(t.model.Params(), t.before)
-		}
-		done += n
-		t.monitor.live(epoch, t.phase.config.Epochs, &sum)
-		switch {
-		case ctx.Err() != nil:
-			reason = endInterrupted
-		case t.step == t.cfg.MaxSteps && t.cfg.MaxSteps > 0:
-			reason = endMaxSteps
-		}
-	}
-	if firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }) != "" { // the last step has no loss after it
-		return nil, "", t.diverged("a weight is not finite")
-	}
-	r := sum.record(t, epoch, accum)
-	if len(t.phase.held) > 0 && reason != endInterrupted {
-		loss := t.eval.loss(t.phase.held)
-		val := jsonFloat(loss.mean())
-		r.ValLoss = &val
-		if !finite(loss.mean()) {
-			return nil, "", t.diverged("validation loss is %g", loss.mean())
-		}
-	}
-	return r, reason, nil
-}
-
-// optimize takes one optimizer step on samples of at most batch · accum.
-func (t *trainer) optimize(samples []example, sum *epochSum) error {
-	t.step++
-	targets := 0
-	for _, s := range samples {
-		targets += s.targets()
-	}
-	if every := t.cfg.LogAttnGradient; every > 0 && t.step%every == 0 {
-		if err := t.compareAttention(samples); err != nil {
-			return err
-		}
-	}
-	var loss lossSum
-	for lo := 0; lo < len(samples); lo += t.cfg.Batch {
-		micro := samples[lo:min(lo+t.cfg.Batch, len(samples))]
-		t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(lo))
-		part := t.model.Loss(t.batch.pack(micro), t.cfg.Smoothing)
-		if !finite(part.plain) {
-			return t.diverged("loss is %g", part.mean())
-		}
-		weight := 1 / float64(targets)
-		t.model.Backward(weight * t.logitsClip(weight))
-		loss.add(part)
-		sum.tokens += len(t.batch.Inputs)
-	}
-	norm := t.opt.GradNorm()
-	if !finite(norm) {
-		return t.diverged("gradient norm is %g", norm)
-	}
-	lr, clip := t.schedule.At(t.step-1), t.cfg.Clip
-	if t.cfg.ClipLogits {
-		clip = 0
-	}
-	t.opt.Step(lr, clipFactor(norm, clip))
-	sum.add(loss, norm, lr, len(samples), clip)
-	return nil
-}
-
-// compareAttention logs how far the approximate attention backwards are off on the samples of the step at work. Nothing
-// that is trained changes.
-func (t *trainer) compareAttention(samples []example) error {
-	t.model.SetDropout(t.cfg.Dropout, t.dropoutKey(0))
-	rows := attentionDistances(t.model, samples, t.cfg.Smoothing)
-	t.model.SetAttentionBackward(t.cfg.Backward)
-	return t.monitor.write(attnGradientRecord{"attn_gradient", t.phase.name, t.step, rows})
-}
-
-// logitsClip is the factor of the classic mistake: it bounds the gradient by the logits, which bounds no parameter's.
-// It is 1 unless an ablation asks for the mistake.
-func (t *trainer) logitsClip(weight float64) float64 {
-	if !t.cfg.ClipLogits {
-		return 1
-	}
-	return clipFactor(weight*t.model.loss.gradNorm(), t.cfg.Clip)
-}
-
-// dropoutKey is the key of the masks of one micro-batch.
-func (t *trainer) dropoutKey(micro int) uint64 {
-	key := mix(t.cfg.Seed) + mix(dropoutStream)
-	return mix(mix(key+t.phase.train.stream)+uint64(t.step)) + uint64(micro)
-}
-
-// diverged names the first tensor whose weights are not finite, or else the first layer whose output is not, or else the
-// first tensor whose gradient is not.
-func (t *trainer) diverged(what string, values ...any) error {
-	d := &divergence{phase: t.phase.name, step: t.step, what: fmt.Sprintf(what, values...), fault: "the logits"}
-	if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.W }); name != "" {
-		d.fault = "weights of " + name
-	} else if name := t.model.firstNonFiniteOutput(); name != "" {
-		d.fault = "output of " + name
-	} else if name := firstNonFinite(t.model.Params(), func(p *Param) []float32 { return p.Grad }); name != "" {
-		d.fault = "gradient of " + name
-	}
-	return d
-}
-
-// record turns the sums into what the monitor shows and logs.
-func (s *epochSum) record(t *trainer, epoch, accum int) *epochRecord {
+// record returns the figures of the epoch, for the monitor and the log.
+func (t *trainer) record(s *epochSum, accum int) *runlog.Epoch {
 	seconds := time.Since(s.started).Seconds()
-	r := &epochRecord{
-		Event: "epoch", Phase: t.phase.name, Epoch: epoch, Epochs: t.phase.config.Epochs, Step: t.step,
-		AvgLoss: jsonFloat(s.loss.mean()), PPL: jsonFloat(math.Exp(s.loss.mean())),
-		AvgGradNorm: jsonFloat(s.norms / float64(s.done)), LR: jsonFloat(s.lr),
-		SamplesPerSec: jsonFloat(float64(s.samples) / seconds), TokensPerSec: jsonFloat(float64(s.tokens) / seconds),
-		Accum: accum, Frozen: frozenNames(t.model),
-		ClippedShare: jsonFloat(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates,
+	r := &runlog.Epoch{
+		Event: "epoch", Phase: t.phase.name, Epoch: t.epochs, Epochs: t.phase.config.Epochs, Step: t.steps,
+		AvgLoss: strictjson.Float(s.loss.mean()), PPL: strictjson.Float(math.Exp(s.loss.mean())),
+		ValLoss: s.validation, BestLoss: strictjson.Float(t.stop.best),
+		AvgGradNorm: strictjson.Float(s.norms / float64(s.done)), LR: strictjson.Float(s.lr),
+		SamplesPerSec: strictjson.Float(float64(s.samples) / seconds),
+		TokensPerSec:  strictjson.Float(float64(s.tokens) / seconds),
+		Accum:         accum, Frozen: frozenNames(t.model.Params()),
+		ClippedShare: strictjson.Float(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates,
+		ElapsedSec: strictjson.Float(t.monitor.elapsed()),
 	}
 	if t.cfg.Smoothing > 0 {
-		smoothed := jsonFloat(s.loss.smoothed / float64(s.loss.targets))
+		smoothed := strictjson.Float(s.loss.smoothed / float64(s.loss.targets))
 		r.SmoothedLoss = &smoothed
 	}
 	return r
+}
+
+// report shows and logs the epoch.
+func (t *trainer) report(r *runlog.Epoch, epochsLeft int) error {
+	err := t.monitor.epoch(r, epochsLeft)
+	if err == nil && t.afterEpoch != nil {
+		err = t.afterEpoch(r, epochsLeft == 0)
+	}
+	return err
 }

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Asks a model every question of the chat data through a pipe, as a person would, and counts the answers that are right
-word for word.
+"""Asks a model every question of the chat data through a pipe, and counts the answers that are right word for word.
 
     check_answers.py ./gogpt model.safetensors data/chat_training_data.json
 """
@@ -12,8 +11,9 @@ gogpt, model, data = sys.argv[1:]
 with open(data, encoding="utf-8") as f:
     pairs = json.load(f)
 questions = "".join(p["user"] + "\n" for p in pairs)
-told = subprocess.run([gogpt, "chat", f"--model={model}"], input=questions, capture_output=True, text=True, check=True)
-answers = told.stdout.splitlines()
+result = subprocess.run([gogpt, "chat", f"--model={model}"], input=questions, capture_output=True, text=True,
+                        check=True)
+answers = result.stdout.splitlines()
 assert len(answers) == len(pairs), f"{len(answers)} lines for {len(pairs)} questions"
 wrong = [(p, a) for p, a in zip(pairs, answers) if a != p["assistant"]]
 for p, a in wrong:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The runs of docs/experiments.md, two side by side with one thread each; logs that are finished are not run again.
+# The runs of docs/experiments.md, two at a time with one thread each. A run whose log is finished is not run again.
 #   run.sh GOGPT FOLDER [TINYSHAKESPEARE.txt]
 set -euo pipefail
 gogpt=$(realpath "$1")
@@ -8,7 +8,10 @@ out=$(realpath "$2")
 text=${3:+$(realpath "$3")}
 cd "$out"
 
-# queue NAME FLAGS…: one more run, whose log is NAME.jsonl
+# `gogpt ablate` compares pretraining by its validation loss. A queue of this script trains what it does not cover: the
+# comparison of gradients within one run, training without a validation split, and tuning with `gogpt eval` after it.
+
+# queue NAME FLAGS…: adds a run, whose log is NAME.jsonl
 queue() {
 	local name=$1
 	shift
@@ -22,12 +25,6 @@ for seed in 1 2 3; do
 	queue "m2-after-$seed" --seed=$seed --save="m2-after-$seed.safetensors"
 	queue "m2-before-$seed" --seed=$seed --save="m2-before-$seed.safetensors" \
 		--finetune-lr=3e-4 --finetune-patience=80 --finetune-restarts=2 --finetune-accum=4
-	for mode in exact straight-through stop-gradient; do
-		[ -z "$text" ] || queue "shakespeare-$mode-$seed" --pretrain-data="$text" --tokenizer=char \
-			--layers=4 --heads=4 --dim=128 --hidden=512 --context=64 --batch=12 \
-			--max-steps=2000 --lr=1e-3 --min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 \
-			--val-fraction=0.1 --finetune-epochs=0 --attn-backward=$mode --seed=$seed
-	done
 done
 xargs -P 2 -L 1 "$gogpt" <todo >/dev/null
 rm todo
@@ -37,6 +34,18 @@ for model in m2-*.safetensors; do
 		"$gogpt" eval --model="$model" --data="$OLDPWD/data/$data.json" --json >"${model%.safetensors}-$data.json"
 	done
 done
-"$gogpt" ablate --quick --seeds=5 --out=ablation
-"$gogpt" ablate --quick --seeds=5 --only=smooth --lr=5e-5 --out=ablation-lr-half
-"$gogpt" ablate --quick --seeds=5 --only=smooth --lr=2e-4 --out=ablation-lr-x2
+
+# ablate OUT FLAGS…: compares changes with the stable configuration; the log of a run is OUT/CHANGE-SEED.jsonl
+ablate() {
+	local out=$1
+	shift
+	"$gogpt" ablate --jobs=2 --out="$out" "$@"
+}
+
+ablate ablation --quick --seeds=5
+ablate ablation-lr-half --quick --seeds=5 --only=smooth --lr=5e-5
+ablate ablation-lr-x2 --quick --seeds=5 --only=smooth --lr=2e-4
+# the stable configuration has the exact backward
+[ -z "$text" ] || ablate shakespeare --seeds=3 --only=straight-through,stop-gradient \
+	--pretrain-data="$text" --tokenizer=char --layers=4 --heads=4 --dim=128 --hidden=512 --context=64 --batch=12 \
+	--max-steps=2000 --lr=1e-3 --min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 --val-fraction=0.1

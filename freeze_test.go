@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/runlog"
+	"gogpt/internal/safetensors"
+)
+
+// Plans of freezing, their effect on a run, and what a saved file says of them.
+
+// frozenAt names the parameters that are frozen in an epoch of the plan, counted from 0.
+func frozenAt(plan []stage, m *LLM, epoch int) (names []string) {
+	for _, p := range m.Params() {
+		if plan[stageAt(plan, epoch)].frozen(p) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func TestFreeze_EachFlagHasItsPlan(t *testing.T) {
+	m := newLLM(oddConfig, newRNG(1, initStream))
+	const all = 8 // c_attn and c_proj, weight and bias, of two blocks
+	for _, c := range []struct {
+		name  string
+		cfg   Config
+		first bool
+		want  []int // frozen parameters in each of 6 epochs
+	}{
+		{"none", Config{}, true, []int{0, 0, 0, 0, 0, 0}},
+		{"for good", Config{FreezeAttn: true}, true, []int{all, all, all, all, all, all}},
+		{"for good, also in tuning", Config{FreezeAttn: true}, false, []int{all, all, all, all, all, all}},
+		{"first epochs", Config{FreezeAttnEpochs: 2}, true, []int{all, all, 0, 0, 0, 0}},
+		{"longer than the phase", Config{FreezeAttnEpochs: 9}, true, []int{all, all, all, all, all, all}},
+		{"released before the next phase", Config{FreezeAttnEpochs: 9}, false, []int{0, 0, 0, 0, 0, 0}},
+		{"layered", Config{Unfreeze: unfreezeLayered}, true, []int{all / 2, all / 2, all / 4, all / 4, 0, 0}},
+		{"layered, complete before the next phase", Config{Unfreeze: unfreezeLayered}, false, []int{0, 0, 0, 0, 0, 0}},
+	} {
+		c.cfg.Model = oddConfig
+		plan := newPlan(6, []int{1, 2}, c.cfg.freezePlan(6, c.first))
+		require.Equal(t, []int{1, 1, 1, 2, 2, 2}, accumAt(plan, 6), c.name)
+		for epoch, want := range c.want {
+			require.Len(t, frozenAt(plan, m, epoch), want, "%s, epoch %d", c.name, epoch+1)
+		}
+	}
+}
+
+func TestFreeze_LayeredReleaseGoesFromTheTopDown(t *testing.T) {
+	cfg := Config{Model: oddConfig, Unfreeze: unfreezeLayered}
+	m := newLLM(oddConfig, newRNG(1, initStream))
+	frozen := frozenAt(newPlan(6, []int{1}, cfg.freezePlan(6, true)), m, 3)
+	require.NotEmpty(t, frozen)
+	for _, name := range frozen {
+		require.True(t, strings.HasPrefix(name, "h.0.attn.c_attn."), name)
+	}
+}
+
+func TestFreeze_WeightsStayBitIdenticalOverARun(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttn, c.WeightDecay = true, 0.1 })
+	before := r.weights()
+	r.run(t)
+	for i, p := range r.model.Params() {
+		require.Equal(t, isAttention(p), slices.Equal(before[i], p.W), p.Name)
+		require.Equal(t, isAttention(p), r.stepper.opt.state[i].m == nil, "moments of %s", p.Name)
+	}
+	require.Len(t, r.records()[0].Frozen, 4)
+}
+
+func TestFreeze_ReleasedWeightsLearnFromTheirEpochOn(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnEpochs, c.Pretrain.Epochs = 2, 3 })
+	r.run(t)
+	for epoch, frozen := range []int{4, 4, 0} {
+		require.Len(t, r.records()[epoch].Frozen, frozen, "epoch %d", epoch+1)
+	}
+	for i, p := range r.model.Params() {
+		steps := 30
+		if isAttention(p) {
+			steps = 10
+		}
+		require.Equal(t, steps, r.stepper.opt.state[i].t, p.Name)
+	}
+}
+
+// epochWatch is an observer that calls itself with every epoch.
+type epochWatch func(*runlog.Epoch)
+
+func (w epochWatch) Observe(record any) error {
+	if r, ok := record.(*runlog.Epoch); ok {
+		w(r)
+	}
+	return nil
+}
+
+// layeredTrial changes a trial to release two blocks, in three stages of two epochs each.
+func layeredTrial(c *Config, _ *phase) {
+	c.Model.Layers, c.Unfreeze, c.Pretrain.Epochs = 2, unfreezeLayered, 6
+}
+
+func TestFreeze_LayeredReleaseKeepsEveryBitOfFrozenBlocks(t *testing.T) {
+	r := newTrial(t, layeredTrial)
+	before := r.weights()
+	frozenBlocks := []int{2, 2, 1, 1, 0, 0} // the lowest blocks, whose Q, K and V are frozen, epoch by epoch
+	r.monitor.observers = append(r.monitor.observers, epochWatch(func(record *runlog.Epoch) {
+		var frozen []string
+		for i, p := range r.model.Params() {
+			want := p.Part == PartQKV && p.Block < frozenBlocks[record.Epoch-1]
+			if want {
+				frozen = append(frozen, p.Name)
+			}
+			require.Equal(t, want, slices.Equal(before[i], p.W), "%s after epoch %d", p.Name, record.Epoch)
+		}
+		require.ElementsMatch(t, frozen, record.Frozen, "epoch %d", record.Epoch)
+	}))
+	require.Equal(t, runlog.Completed, r.run(t))
+	require.Len(t, r.records(), len(frozenBlocks))
+}
+
+func TestFreeze_MomentsCountTheStepsSinceTheRelease(t *testing.T) {
+	r := newTrial(t, layeredTrial)
+	r.run(t)
+	for i, p := range r.model.Params() {
+		steps := 60 // ten in each epoch
+		if p.Part == PartQKV {
+			steps = []int{20, 40}[p.Block]
+		}
+		require.Equal(t, steps, r.stepper.opt.state[i].t, p.Name)
+	}
+}
+
+func TestFreeze_ExhaustedPatienceReleasesTheNextBlock(t *testing.T) {
+	r := newTrial(t, func(c *Config, p *phase) {
+		layeredTrial(c, p)
+		c.Pretrain.Epochs, c.Pretrain.LR, c.Pretrain.Patience = 12, 1e-30, 2
+	})
+	require.Equal(t, runlog.EarlyStop, r.run(t))
+	var frozen []string
+	for _, record := range r.records() {
+		frozen = append(frozen, summarizeNames(record.Frozen))
+	}
+	both, lower := "h.0.attn.c_attn, h.1.attn.c_attn", "h.0.attn.c_attn"
+	require.Equal(t, []string{both, both, both, lower, lower, "-", "-"}, frozen,
+		"the first epoch always improves, later ones never do; each block is released in its turn")
+}
+
+func TestFreeze_ThePlanDecidesNotTheLoadedModel(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Config, *phase)
+		want   string // in the head of the table
+		frozen int    // frozen tensors in the first epoch
+	}{
+		{"no freezing", nil, "\nreleased: h.0.attn (frozen in the loaded model)\n", 0},
+		{"layered", func(c *Config, _ *phase) { c.Unfreeze = unfreezeLayered },
+			"\nreleased: h.0.attn.c_proj (frozen in the loaded model)\n", 2},
+		{"frozen as before", func(c *Config, _ *phase) { c.FreezeAttn = true }, "", 4},
+		{"a later phase", func(_ *Config, p *phase) { p.first = false }, "", 0},
+	} {
+		var out bytes.Buffer
+		r := newTrial(t, c.change)
+		r.monitor.out = &out
+		r.model.SetAttentionFreezeUpdates(true)
+		r.run(t)
+		if c.want == "" {
+			require.NotContains(t, out.String(), "released", c.name)
+		} else {
+			require.Contains(t, out.String(), c.want, c.name)
+		}
+		require.Len(t, r.records()[0].Frozen, c.frozen, c.name)
+	}
+	var out bytes.Buffer
+	r := newTrial(t, nil)
+	r.monitor.out = &out
+	r.run(t)
+	require.NotContains(t, out.String(), "released", "nothing was frozen in the model")
+}
+
+func TestFreeze_ASavedFileNamesWhatWasFrozenAtTheEnd(t *testing.T) {
+	frozenInFile := func(flags ...string) (frozen []string) {
+		path := filepath.Join(t.TempDir(), "m.safetensors")
+		trained(t, append(flags, "--save="+path)...)
+		file, err := safetensors.Load(path)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal([]byte(file.Metadata[metaFrozen]), &frozen))
+		return frozen
+	}
+	qkv := []string{"h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias"}
+	require.Equal(t, append(qkv, "h.0.attn.c_proj.weight", "h.0.attn.c_proj.bias"), frozenInFile("--freeze-attn"))
+	require.Equal(t, []string{}, frozenInFile("--pretrain-epochs=2", "--freeze-attn-epochs=1"))
+	require.Equal(t, qkv, frozenInFile("--pretrain-epochs=2", "--unfreeze=layered", "--max-steps=1"),
+		"the run ended before the release")
+}
