@@ -92,3 +92,15 @@ func TestChart_ShowsTheValuesOfManyEpochsAtFewPositions(t *testing.T) {
 	svg := string((&Chart{Series: []Series{s}}).SVG())
 	require.LessOrEqual(t, strings.Count(svg, `class="hover"`), hoverLimit)
 }
+
+func TestChart_FromZeroBeginsTheAxisAtZero(t *testing.T) {
+	line := []Series{{Points: []Point{{X: 1, Y: 3}, {X: 2, Y: 5}}}}
+	c := &Chart{FromZero: true, Series: line}
+	c.SVG()
+	require.Zero(t, c.y.Low)
+	require.Greater(t, c.y.High, 5.0, "room above the highest point")
+	c = &Chart{Series: line}
+	c.SVG()
+	require.Less(t, c.y.Low, 3.0)
+	require.Positive(t, c.y.Low)
+}
