@@ -26,6 +26,11 @@ const (
 	exitUsage = 2 // the command line is wrong
 )
 
+const version = "0.1.0"
+
+// numerics rises whenever a version of the program computes other float32 bits on some kernel.
+const numerics = 1
+
 // kernelVariable is the environment variable that chooses the kernel; --kernel wins over it.
 const kernelVariable = "GOGPT_KERNEL"
 

@@ -197,6 +197,7 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.Float64Var(&c.Dropout, "dropout", c.Dropout, "share of activations dropped in training")
 	fs.Var(&c.Backward, "attn-backward",
 		"backward pass of attention, a `MODE`: exact, straight-through or stop-gradient")
+	fs.IntVar(&c.LogSteps, "log-steps", c.LogSteps, "log the mean loss and gradient norm of every `N` steps too; 0: off")
 	fs.IntVar(&c.LogAttnGradient, "log-attn-gradient", c.LogAttnGradient,
 		"compare the backward passes of attention every `N` steps, in the log and the report")
 	fs.BoolVar(&c.FreezeAttn, "freeze-attn", c.FreezeAttn, "freeze Q, K, V and O at their initial weights")
@@ -255,9 +256,13 @@ func parseTrain(c *terminal.Console, args []string) (*Config, *runFlags, map[str
 	if err := cfg.validate(); err != nil {
 		return nil, nil, nil, err
 	}
-	if cfg.LogAttnGradient > 0 && r.logJSON == "" && r.report == "" {
-		return nil, nil, nil, usagef("--log-attn-gradient=%d: takes --log-json=FILE or --report=FILE.html beside it",
-			cfg.LogAttnGradient)
+	for _, f := range []struct {
+		name  string
+		every int
+	}{{"log-steps", cfg.LogSteps}, {"log-attn-gradient", cfg.LogAttnGradient}} {
+		if f.every > 0 && r.logJSON == "" && r.report == "" {
+			return nil, nil, nil, usagef("--%s=%d: takes --log-json=FILE or --report=FILE.html beside it", f.name, f.every)
+		}
 	}
 	return &cfg, &r, flagValues(&cfg, &r), nil
 }

@@ -127,11 +127,13 @@ func FuzzFlags(f *testing.F) {
 	})
 }
 
-func TestFlags_ComparingBackwardsNeedsALogOrAReport(t *testing.T) {
+func TestFlags_WhatIsLoggedNeedsALogOrAReport(t *testing.T) {
 	for _, beside := range []string{"--log-json=l", "--report=r.html"} {
-		cfg, _, _ := parsed(t, "--log-attn-gradient=5", beside)
-		require.Equal(t, 5, cfg.LogAttnGradient)
+		cfg, _, _ := parsed(t, "--log-attn-gradient=5", "--log-steps=7", beside)
+		require.Equal(t, []int{5, 7}, []int{cfg.LogAttnGradient, cfg.LogSteps})
 	}
-	_, _, _, err := parseTrain(&terminal.Console{Out: io.Discard}, []string{"--log-attn-gradient=5"})
-	require.ErrorContains(t, err, "--log-attn-gradient=5: takes")
+	for _, flag := range []string{"--log-attn-gradient=5", "--log-steps=5"} {
+		_, _, _, err := parseTrain(&terminal.Console{Out: io.Discard}, []string{flag})
+		require.ErrorContains(t, err, flag+": takes --log-json=FILE or --report=FILE.html")
+	}
 }

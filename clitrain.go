@@ -44,8 +44,6 @@ func trainCommand(c *terminal.Console, args []string) error {
 	return p.run()
 }
 
-const version = "0.1.0"
-
 // The files of --checkpoint-dir.
 const (
 	pretrainedModel = "model_pretrained.safetensors"
@@ -108,7 +106,8 @@ func (s *session) run(c *terminal.Console) error {
 	fmt.Fprintf(c.Out, "GoGPT %s: %d parameters, vocabulary %d (%s), kernel %s, %d threads\n",
 		version, s.model.ParamCount(), s.tokenizer.size(), s.tokenizer.kind, kernel.Name(), kernel.Threads())
 	if err := s.monitor.write(runlog.Run{Event: "run", Config: s.values, Seed: s.cfg.Seed, Data: digests,
-		Parameters: s.model.ParamCount(), Vocab: s.tokenizer.size(), Kernel: kernel.Name(), Version: version}); err != nil {
+		Parameters: s.model.ParamCount(), Vocab: s.tokenizer.size(), Kernel: kernel.Name(),
+		Version: version, Numerics: numerics}); err != nil {
 		return err
 	}
 	if s.started != nil {
@@ -117,77 +116,6 @@ func (s *session) run(c *terminal.Console) error {
 		}
 	}
 	return s.train(c)
-}
-
-// prepare loads and splits the data and makes the datasets. Unless the session has loaded a model, it also builds the
-// tokenizer, from the training part of the data, and a new model.
-func (s *session) prepare() (digests map[string]string, err error) {
-	cfg := s.cfg
-	text, chat, err := loadTrainingCorpora(cfg)
-	if err != nil {
-		return nil, err
-	}
-	digests = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
-	text, heldText, err := splitCorpus(text, cfg.ValFraction, cfg.Seed)
-	if err != nil {
-		return nil, err
-	}
-	chat, heldChat, err := splitCorpus(chat, cfg.ValFraction, cfg.Seed)
-	if err != nil {
-		return nil, err
-	}
-	if s.model == nil {
-		if s.tokenizer, err = buildTokenizer(cfg, text, chat); err != nil {
-			return nil, err
-		}
-		cfg.Model.Vocab = s.tokenizer.size()
-		s.model = newLLM(cfg.Model, newRNG(cfg.Seed, initStream))
-	}
-	cfg.Model = s.model.ModelConfig
-	if err := s.addPhase("pretrain", cfg.Pretrain, pretrainOrder, text, heldText); err != nil {
-		return nil, err
-	}
-	if err := s.addPhase("finetune", cfg.Finetune, finetuneOrder, chat, heldChat); err != nil {
-		return nil, err
-	}
-	return digests, s.loadHeldout()
-}
-
-// addPhase makes the datasets of a phase that has epochs.
-func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, held *corpus) error {
-	if plan.Epochs == 0 {
-		return nil
-	}
-	joined := name == "finetune"
-	all := !joined || s.cfg.TrainOnAll
-	d := newDataset(s.tokenizer, train, s.cfg.Model.Context, joined, all)
-	d.seed, d.stream = s.cfg.Seed, stream
-	if d.count(0) == 0 {
-		return fmt.Errorf("%s: the data holds no sample of two tokens or more", name)
-	}
-	validation := newDataset(s.tokenizer, held, s.cfg.Model.Context, false, all).inOrder()
-	if s.cfg.ValFraction > 0 && len(validation) == 0 {
-		return fmt.Errorf("--val-fraction=%g: %s data: no held-out sample of two tokens or more", s.cfg.ValFraction, name)
-	}
-	s.phases = append(s.phases, &phase{
-		name: name, config: plan, train: d, held: validation, first: len(s.phases) == 0, stream: stream})
-	if s.prompts != nil {
-		s.prompts[name] = newSamplePrompt(s.tokenizer, d)
-	}
-	return nil
-}
-
-// loadHeldout reads the held-out questions of the repository's data, which no run trains on.
-func (s *session) loadHeldout() error {
-	if s.cfg.PretrainData != "" || s.cfg.ChatData != "" {
-		return nil
-	}
-	held, err := loadUserOrBuiltIn("", heldoutFile)
-	if err != nil {
-		return err
-	}
-	s.heldout = newDataset(s.tokenizer, held, s.cfg.Model.Context, false, false).inOrder()
-	return nil
 }
 
 // train runs the phases, saves the model to the files that the flags name, and ends the log. The first SIGINT or
@@ -201,6 +129,9 @@ func (s *session) train(c *terminal.Console) error {
 	}
 	if every := s.cfg.LogAttnGradient; every > 0 {
 		compareAttentionEvery(every, t, s.monitor.write)
+	}
+	if every := s.cfg.LogSteps; every > 0 {
+		logSteps(every, t, s.monitor.write)
 	}
 	if len(s.prompts) > 0 {
 		logSamples(t, s.prompts, s.monitor.write)

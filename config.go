@@ -54,6 +54,7 @@ type Config struct {
 	Seed    uint64
 	Threads int // e.g. the number of cores
 
+	LogSteps        int // steps whose means are logged in one line; 0: none
 	LogAttnGradient int // steps between two logged comparisons of the backward passes of attention; 0: none
 }
 
@@ -167,6 +168,7 @@ func (c *Config) validate() error {
 	r.share("val-fraction", c.ValFraction)
 	r.count("warmup-steps", c.Warmup, 0, maxCount, "")
 	r.count("max-steps", c.MaxSteps, 0, maxCount, " (0: no limit)")
+	r.count("log-steps", c.LogSteps, 0, maxCount, " (0: off)")
 	r.count("log-attn-gradient", c.LogAttnGradient, 0, maxCount, " (0: off)")
 	c.validateFreezing(&r)
 	r.check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)

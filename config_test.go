@@ -193,6 +193,7 @@ func TestConfig_RefusesNumbersTooLargeToComputeWith(t *testing.T) {
 			"finetune-epochs":    func(c *Config) { c.Finetune.Epochs = n },
 			"warmup-steps":       func(c *Config) { c.Warmup = n },
 			"max-steps":          func(c *Config) { c.MaxSteps = n },
+			"log-steps":          func(c *Config) { c.LogSteps = n },
 			"log-attn-gradient":  func(c *Config) { c.LogAttnGradient = n },
 			"freeze-attn-epochs": func(c *Config) { c.FreezeAttnEpochs = n },
 		} {

@@ -25,6 +25,7 @@ type trainer struct {
 	// hooks, each of which may be nil
 	beforePhase func(s *stepper)                        // lets an ablation change the stepper
 	beforeStep  func(step int, samples []example) error // lets an experiment see the samples of a step
+	afterStep   func(step int, r stepResult) error      // logs the means of some steps
 	afterEpoch  func(r *runlog.Epoch, last bool) error  // logs a sample of the model's text
 
 	// the current phase
@@ -166,6 +167,9 @@ func (t *trainer) step(samples []example, sum *epochSum) error {
 	if last {
 		sum.updates = updateRatios(t.model.Params(), t.before)
 	}
+	if t.afterStep != nil {
+		return t.afterStep(t.steps, result)
+	}
 	return nil
 }
 
@@ -221,11 +225,12 @@ func (t *trainer) epochsLeft(reason string) int {
 // record returns the figures of the epoch, for the monitor and the log.
 func (t *trainer) record(s *epochSum, accum int) *runlog.Epoch {
 	seconds := time.Since(s.started).Seconds()
+	maxNorm := strictjson.Float(s.maxNorm)
 	r := &runlog.Epoch{
 		Event: "epoch", Phase: t.phase.name, Epoch: t.epochs, Epochs: t.phase.config.Epochs, Step: t.steps,
 		AvgLoss: strictjson.Float(s.loss.mean()), PPL: strictjson.Float(math.Exp(s.loss.mean())),
 		ValLoss: s.validation, BestLoss: strictjson.Float(t.stop.best),
-		AvgGradNorm: strictjson.Float(s.norms / float64(s.done)), LR: strictjson.Float(s.lr),
+		AvgGradNorm: strictjson.Float(s.norms / float64(s.done)), MaxGradNorm: &maxNorm, LR: strictjson.Float(s.lr),
 		SamplesPerSec: strictjson.Float(float64(s.samples) / seconds),
 		TokensPerSec:  strictjson.Float(float64(s.tokens) / seconds),
 		Accum:         accum, Frozen: frozenNames(t.model.Params()),

@@ -133,6 +133,26 @@ func (p *samplePrompt) continuation(m *LLM) string {
 	return p.tokenizer.readable(out)
 }
 
+// logSteps makes a trainer log the figures of every n optimizer steps.
+func logSteps(n int, t *trainer, write func(record any) error) {
+	var sum epochSum
+	t.afterStep = func(step int, r stepResult) error {
+		if step == 1 { // of the phase; the last steps of the phase before it may have been fewer than n
+			sum = epochSum{}
+		}
+		sum.add(r)
+		if sum.done < n {
+			return nil
+		}
+		record := runlog.Steps{Event: "steps", Phase: t.phase.name, Step: step, Steps: n,
+			AvgLoss: strictjson.Float(sum.loss.mean()), AvgGradNorm: strictjson.Float(sum.norms / float64(n)),
+			MaxGradNorm: strictjson.Float(sum.maxNorm), ClippedShare: strictjson.Float(float64(sum.clipped) / float64(n)),
+			LR: strictjson.Float(sum.lr)}
+		sum = epochSum{}
+		return write(record)
+	}
+}
+
 // logSamples makes a trainer log, after the epochs that are due, how the model continues the prompt of the phase.
 func logSamples(t *trainer, prompts map[string]*samplePrompt, write func(record any) error) {
 	t.afterEpoch = func(r *runlog.Epoch, last bool) error {

@@ -25,8 +25,8 @@ import (
 // terminal. It passes every record to its observers: the log file, TensorBoard's events, the report. Nothing here
 // changes what is trained.
 
-// observer receives the records of a run one by one: a runlog.Run, then *runlog.Epoch with runlog.Sample and
-// runlog.AttnGradient between them, then a runlog.End.
+// observer receives the records of a run one by one: a runlog.Run, then *runlog.Epoch with runlog.Steps,
+// runlog.Sample and runlog.AttnGradient between them, then a runlog.End.
 type observer interface{ Observe(record any) error }
 
 // monitor shows one run and passes its records to the observers.

@@ -33,8 +33,9 @@ func keysOf(t *testing.T, line []byte) (keys []string) {
 	return keys
 }
 
-var epochKeys = []string{"event", "phase", "epoch", "epochs", "step", "avg_loss", "ppl", "avg_grad_norm", "lr",
-	"samples_per_sec", "tokens_per_sec", "best_loss", "accum", "frozen", "clipped_share", "update_ratio", "elapsed_sec"}
+var epochKeys = []string{"event", "phase", "epoch", "epochs", "step", "avg_loss", "ppl", "avg_grad_norm",
+	"max_grad_norm", "lr", "samples_per_sec", "tokens_per_sec", "best_loss", "accum", "frozen", "clipped_share",
+	"update_ratio", "elapsed_sec"}
 
 func TestLog_AnEpochIsOneLineOfTheLogAndOfTheTable(t *testing.T) {
 	var out, log bytes.Buffer
@@ -344,6 +345,40 @@ func TestLog_TheTableCountsUpToMaxStepsAndTheLogNamesTheSeed(t *testing.T) {
 	l, err := runlog.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, uint64(7), l.Run.Seed)
+}
+
+func TestTrain_LogsTheMeansOfEveryNSteps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.jsonl")
+	trained(t, "--pretrain-epochs=2", "--finetune-epochs=1", "--clip=2", "--log-steps=5", "--log-json="+path)
+	l, err := runlog.ReadFile(path)
+	require.NoError(t, err)
+	pretrain := l.Find("pretrain")
+	require.Len(t, pretrain.Epochs, 2)
+	require.Len(t, pretrain.Steps, pretrain.Last().Step/5)
+	largest := 0.0
+	for i, s := range pretrain.Steps {
+		require.Equal(t, []int{5 * (i + 1), 5}, []int{s.Step, s.Steps})
+		require.Greater(t, s.MaxGradNorm, s.AvgGradNorm)
+		largest = max(largest, float64(s.MaxGradNorm))
+	}
+	require.LessOrEqual(t, largest, float64(max(*pretrain.Epochs[0].MaxGradNorm, *pretrain.Epochs[1].MaxGradNorm)))
+	require.Equal(t, 5, l.Find("finetune").Steps[0].Step, "a phase begins its own steps")
+
+	every := filepath.Join(t.TempDir(), "every.jsonl")
+	trained(t, "--pretrain-epochs=2", "--clip=2", "--log-steps=1", "--log-json="+every)
+	l, err = runlog.ReadFile(every)
+	require.NoError(t, err)
+	loss, norm, clipped := 0.0, 0.0, 0.0
+	for _, s := range l.Find("pretrain").Steps[5:10] {
+		require.Equal(t, s.AvgGradNorm, s.MaxGradNorm)
+		require.Equal(t, float64(s.AvgGradNorm) > 2, s.ClippedShare == 1)
+		norm += float64(s.AvgGradNorm) / 5
+		clipped += float64(s.ClippedShare) / 5
+		loss += float64(s.AvgLoss)
+	}
+	require.NotZero(t, loss)
+	require.InDelta(t, norm, float64(pretrain.Steps[1].AvgGradNorm), 1e-12)
+	require.InDelta(t, clipped, float64(pretrain.Steps[1].ClippedShare), 1e-12)
 }
 
 func TestTrain_ItsLogIsReadBack(t *testing.T) {

@@ -81,14 +81,14 @@ func stageAt(plan []stage, epoch int) int {
 	return at
 }
 
-// epochSum gathers the figures of one epoch.
+// epochSum gathers the figures of the steps of an epoch.
 type epochSum struct {
 	started time.Time
 	steps   int // planned in this epoch
 
 	// sums over the steps
 	loss            lossSum
-	norms           float64 // of the gradients
+	norms, maxNorm  float64 // of the gradients
 	done, clipped   int     // steps
 	samples, tokens int
 
@@ -101,6 +101,7 @@ type epochSum struct {
 func (s *epochSum) add(r stepResult) {
 	s.loss.add(r.loss)
 	s.norms += r.norm
+	s.maxNorm = max(s.maxNorm, r.norm)
 	s.lr = r.lr
 	s.done++
 	s.samples += r.samples

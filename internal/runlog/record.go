@@ -19,7 +19,8 @@ type Run struct {
 	Vocab      int               `json:"vocab"`
 	Kernel     string            `json:"kernel"`
 	Version    string            `json:"version"`
-	Program    string            `json:"program,omitempty"` // SHA-256 of the executable, if it can be read
+	Numerics   int               `json:"numerics,omitempty"` // rises whenever a version computes other bits; 0: not known
+	Program    string            `json:"program,omitempty"`  // SHA-256 of the executable, if it can be read
 }
 
 // Epoch is the line of one epoch. Losses are in nats per token.
@@ -32,7 +33,8 @@ type Epoch struct {
 	AvgLoss       strictjson.Float            `json:"avg_loss"`      // training loss without label smoothing
 	PPL           strictjson.Float            `json:"ppl"`           // perplexity, exp(AvgLoss)
 	AvgGradNorm   strictjson.Float            `json:"avg_grad_norm"` // before clipping
-	LR            strictjson.Float            `json:"lr"`            // learning rate of the last step
+	MaxGradNorm   *strictjson.Float           `json:"max_grad_norm,omitempty"`
+	LR            strictjson.Float            `json:"lr"` // learning rate of the last step
 	SamplesPerSec strictjson.Float            `json:"samples_per_sec"`
 	TokensPerSec  strictjson.Float            `json:"tokens_per_sec"`
 	ValLoss       *strictjson.Float           `json:"val_loss,omitempty"`      // nil without a validation split
@@ -51,6 +53,19 @@ func (r *Epoch) Monitored() float64 {
 		return float64(*r.ValLoss)
 	}
 	return float64(r.AvgLoss)
+}
+
+// Steps is the line of a number of consecutive optimizer steps, all of one phase.
+type Steps struct {
+	Event        string           `json:"event"` // "steps"
+	Phase        string           `json:"phase"`
+	Step         int              `json:"step"`          // the last of them, from 1
+	Steps        int              `json:"steps"`         // their number
+	AvgLoss      strictjson.Float `json:"avg_loss"`      // training loss without label smoothing
+	AvgGradNorm  strictjson.Float `json:"avg_grad_norm"` // before clipping
+	MaxGradNorm  strictjson.Float `json:"max_grad_norm"`
+	ClippedShare strictjson.Float `json:"clipped_share"` // of the steps, from 0 to 1
+	LR           strictjson.Float `json:"lr"`            // learning rate of the last of them
 }
 
 // Sample is the line of one sample: the continuation of a fixed prompt.

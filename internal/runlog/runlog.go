@@ -1,8 +1,8 @@
 // Package runlog holds the records of a training run, the reader of its log, and the judgement of its health. Training
 // writes the records, reports read them. It knows tensors, phases and modes by their names and nothing of the model.
 //
-// A log is JSON Lines (https://jsonlines.org): one Run first, then an Epoch each epoch with Sample and AttnGradient
-// lines between them, one End last. A log without an End belongs to a run that is not finished or was killed.
+// A log is JSON Lines (https://jsonlines.org): one Run first, then an Epoch each epoch with Steps, Sample and
+// AttnGradient lines between them, one End last. A log without an End belongs to a run that is not finished or was killed.
 package runlog
 
 import (
@@ -30,6 +30,7 @@ type Log struct {
 type Phase struct {
 	Name      string
 	Epochs    []*Epoch
+	Steps     []Steps
 	Samples   []Sample
 	Gradients []AttnGradient
 }
@@ -72,7 +73,7 @@ func Parse(data []byte) (*Log, error) {
 	return l, nil
 }
 
-// parseRecord returns the record of one line: a Run, *Epoch, Sample, AttnGradient or End.
+// parseRecord returns the record of one line: a Run, *Epoch, Steps, Sample, AttnGradient or End.
 func parseRecord(line []byte) (any, error) {
 	if !json.Valid(line) {
 		return nil, errors.New("not valid JSON")
@@ -91,6 +92,8 @@ func parseRecord(line []byte) (any, error) {
 	case "epoch":
 		r, err := decodeRecord[Epoch](line, members)
 		return &r, err
+	case "steps":
+		return decodeRecord[Steps](line, members)
 	case "sample":
 		return decodeRecord[Sample](line, members)
 	case "attn_gradient":
@@ -122,7 +125,7 @@ func decodeRecord[R any](line []byte, members map[string]json.RawMessage) (r R, 
 	return r, err
 }
 
-// Observe adds the next record of the run: a Run, *Epoch, Sample, AttnGradient or End.
+// Observe adds the next record of the run: a Run, *Epoch, Steps, Sample, AttnGradient or End.
 func (l *Log) Observe(record any) error {
 	l.records++
 	if first, ok := record.(Run); ok != (l.records == 1) {
@@ -141,6 +144,9 @@ func (l *Log) Observe(record any) error {
 			return fmt.Errorf("epoch %d of %s, expected epoch %d", r.Epoch, r.Phase, n+1)
 		}
 		p.Epochs = append(p.Epochs, r)
+	case Steps:
+		p := l.phase(r.Phase)
+		p.Steps = append(p.Steps, r)
 	case Sample:
 		p := l.phase(r.Phase)
 		p.Samples = append(p.Samples, r)
