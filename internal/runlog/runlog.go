@@ -2,7 +2,8 @@
 // writes the records, reports read them. It knows tensors, phases and modes by their names and nothing of the model.
 //
 // A log is JSON Lines (https://jsonlines.org): one Run first, then an Epoch each epoch with Steps, Sample and
-// AttnGradient lines between them, one End last. A log without an End belongs to a run that is not finished or was killed.
+// AttnGradient lines between them, one End last. A log without an End belongs to a run that is not finished or was
+// killed.
 package runlog
 
 import (
