@@ -11,6 +11,9 @@ import (
 // Ablations: the stable configuration and one change at a time, each trained with several seeds. internal/report
 // compares the logs.
 
+// leastDifference is the smallest difference of losses, in nats, that an ablation counts.
+const leastDifference = 0.01
+
 // ablation is one change of the configuration.
 type ablation struct {
 	Name, What string

@@ -136,7 +136,7 @@ func TestAblate_SavesResultsAndSkipsFinishedRuns(t *testing.T) {
 
 func TestAblation_DifferencesCountFromMinDelta(t *testing.T) {
 	for shift, want := range map[strictjson.Float]string{
-		0.9 * minDelta: "no difference: below 0.01 nats", 1.1 * minDelta: "worse by 0.011 nats"} {
+		0.9 * leastDifference: "no difference: below 0.01 nats", 1.1 * leastDifference: "worse by 0.011 nats"} {
 		plan := &ablationPlan{seeds: []uint64{1, 2}, changes: []*ablation{&ablations[0], &ablations[1]}}
 		var runs []*ablationRun
 		for _, loss := range []strictjson.Float{4, 5, 4 + shift, 5 + shift} {

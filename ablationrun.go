@@ -289,7 +289,7 @@ func (p *ablationPlan) summarize(runs []*ablationRun) *report.Ablation {
 			stable = logs
 		}
 		change := report.Change{Name: a.Name, What: a.What, Flags: a.flagsAt(p.lr)}
-		summary.Changes = append(summary.Changes, report.Compare(change, logs, stable, minDelta))
+		summary.Changes = append(summary.Changes, report.Compare(change, logs, stable, leastDifference))
 	}
 	return summary
 }

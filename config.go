@@ -35,6 +35,7 @@ type Config struct {
 	Beta2       float64 // Adam's β₂, e.g. 0.999
 	Warmup      int     // steps of linear warm-up at the start of a phase
 	MaxSteps    int     // limit of optimizer steps in a phase; 0: no limit
+	MinDelta    float64 // nats that the loss must fall for patience to count anew, e.g. 0.01
 	Smoothing   float64 // label smoothing ε
 	Dropout     float64 // share of activations that training sets to 0
 	Backward    AttentionBackward
@@ -58,12 +59,9 @@ type Config struct {
 	LogAttnGradient int // steps between two logged comparisons of the backward passes of attention; 0: none
 }
 
-// The name of a plan, and the limits of early stopping and of the schedule that no flag changes.
 const (
-	unfreezeLayered = "layered"
-
-	minDelta   = 0.01 // nats by which an epoch must beat the best loss to count as an improvement
-	minLRShare = 0.01 // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
+	unfreezeLayered = "layered" // the name of a plan
+	minLRShare      = 0.01      // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
 )
 
 // Upper limits of numbers that no memory limits. maxExtent and maxWeights limit the size of a model.
@@ -90,6 +88,7 @@ func defaultConfig() Config {
 		Batch:     1,
 		Clip:      1,
 		Beta2:     0.999,
+		MinDelta:  0.01,
 		Tokenizer: kindBPE,
 		Seed:      1,
 		Threads:   runtime.GOMAXPROCS(0),
@@ -161,6 +160,7 @@ func (c *Config) validate() error {
 	r.check(stats.Finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
 	r.check(stats.Finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay,
 		"a finite number of at least 0")
+	r.check(stats.Finite(c.MinDelta) && c.MinDelta >= 0, "min-delta", c.MinDelta, "a finite number of at least 0")
 	r.share("beta2", c.Beta2)
 	r.check(float32(c.Beta2) < 1, "beta2", c.Beta2, "a number from 0 to 0.99999997, which float32 does not round to 1")
 	r.share("label-smoothing", c.Smoothing)

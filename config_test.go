@@ -70,12 +70,6 @@ func TestConfig_DefaultsAreThoseOfTheReadme(t *testing.T) {
 	}
 }
 
-func TestConfig_MinDeltaIsThatOfTheReadme(t *testing.T) {
-	documented := regexp.MustCompile(`improvement of ([0-9.]+)`).FindStringSubmatch(readmeFlags(t)["patience"].meaning)
-	require.Len(t, documented, 2)
-	require.Equal(t, documented[1], strconv.FormatFloat(minDelta, 'g', -1, 64))
-}
-
 func TestConfig_QuickLeavesGivenFlagsAlone(t *testing.T) {
 	documented := regexp.MustCompile(`\d+`).FindAllString(readmeFlags(t)["quick"].meaning, -1)
 	c := defaultConfig()
@@ -134,6 +128,8 @@ func TestConfig_EveryRangeIsChecked(t *testing.T) {
 		{"clip", func(c *Config) { c.Clip = inf }},
 		{"weight-decay", func(c *Config) { c.WeightDecay = -1 }},
 		{"weight-decay", func(c *Config) { c.WeightDecay = inf }},
+		{"min-delta", func(c *Config) { c.MinDelta = -0.01 }},
+		{"min-delta", func(c *Config) { c.MinDelta = inf }},
 		{"beta2", func(c *Config) { c.Beta2 = 1 }},
 		{"beta2", func(c *Config) { c.Beta2 = nan }},
 		{"beta2", func(c *Config) { c.Beta2 = 0.99999999 }},

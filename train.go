@@ -67,7 +67,7 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 // begin prepares a phase: its plan, its schedule, and a stepper with a fresh optimizer.
 func (t *trainer) begin(p *phase) {
 	t.phase, t.steps, t.epochs, t.planEpoch, t.stage = p, 0, 0, 0, 0
-	t.stop = newEarlyStop(p.config.Patience, minDelta)
+	t.stop = newEarlyStop(p.config.Patience, t.cfg.MinDelta)
 	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
 	planned := t.plannedSteps()
 	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
@@ -111,7 +111,7 @@ func (t *trainer) epoch(ctx context.Context) (reason string, err error) {
 	if sum.validation, err = t.validate(); err != nil {
 		return "", err
 	}
-	lowest, exhausted := t.stop.Observe(t.epochs, sum.monitored())
+	lowest, exhausted := t.stop.Observe(sum.monitored())
 	if lowest {
 		t.best.save(t.model.Params())
 	}
