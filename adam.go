@@ -24,6 +24,7 @@ const (
 // Adam holds the moments of every parameter of one model.
 type Adam struct {
 	beta2, weightDecay float64
+	releaseWarmup      int // steps over which the learning rate of a released tensor rises; 0: none
 
 	params []*Param      // of the model, in its order
 	state  []adamMoments // [len(params)]
@@ -45,6 +46,8 @@ const adamChunk = 1 << 12
 type adamMoments struct {
 	m, v []float32 // [len(W)]; nil until the first step
 	t    int       // steps taken
+
+	released bool // the tensor was frozen by a plan
 }
 
 func newAdam(params []*Param, beta2, weightDecay float64) *Adam {
@@ -72,7 +75,7 @@ func (a *Adam) GradNorm() float64 {
 func (a *Adam) squareChunks(lo, hi int) {
 	for i, c := range a.chunks[lo:hi] {
 		a.squares[lo+i] = 0
-		if p := a.params[c.param]; !p.Frozen {
+		if p := a.params[c.param]; p.learns() {
 			a.squares[lo+i] = kernel.SumSquares(p.Grad[c.lo:c.hi])
 		}
 	}
@@ -82,7 +85,7 @@ func (a *Adam) squareChunks(lo, hi int) {
 // clipping), and sets the gradient to zero for the next step.
 func (a *Adam) Step(lr, gradScale float64) {
 	for i, p := range a.params {
-		if p.Frozen {
+		if !p.learns() {
 			continue
 		}
 		s := &a.state[i]
@@ -90,12 +93,15 @@ func (a *Adam) Step(lr, gradScale float64) {
 			s.m, s.v = make([]float32, len(p.W)), make([]float32, len(p.W))
 		}
 		s.t++
-		decay := 0.0
+		rate, decay := lr, 0.0
+		if s.released && s.t < a.releaseWarmup {
+			rate *= float64(s.t) / float64(a.releaseWarmup)
+		}
 		if p.isMatrix() {
 			decay = a.weightDecay
 		}
 		a.steps[i] = kernel.AdamStep{
-			LR: float32(lr), Beta1: adamBeta1, Beta2: float32(a.beta2), Eps: adamEps, Decay: float32(decay),
+			LR: float32(rate), Beta1: adamBeta1, Beta2: float32(a.beta2), Eps: adamEps, Decay: float32(decay),
 			Correction1: biasCorrection(adamBeta1, s.t),
 			Correction2: biasCorrection(a.beta2, s.t),
 			GradScale:   float32(gradScale),
@@ -107,7 +113,7 @@ func (a *Adam) Step(lr, gradScale float64) {
 func (a *Adam) stepChunks(lo, hi int) {
 	for _, c := range a.chunks[lo:hi] {
 		p, s := a.params[c.param], &a.state[c.param]
-		if p.Frozen {
+		if !p.learns() {
 			continue
 		}
 		g := p.Grad[c.lo:c.hi]
@@ -121,5 +127,5 @@ func biasCorrection(beta float64, t int) float32 {
 	return float32(1 - math.Pow(float64(float32(beta)), float64(t)))
 }
 
-// Reset forgets the moments and the step count of parameter i.
-func (a *Adam) Reset(i int) { a.state[i] = adamMoments{} }
+// Release prepares parameter i, which was frozen, to learn: with moments and a step count of 0.
+func (a *Adam) Release(i int) { a.state[i] = adamMoments{released: true} }

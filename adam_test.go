@@ -128,7 +128,7 @@ func TestAdam_FrozenWeightsAndMomentsKeepTheirBits(t *testing.T) {
 	before.save(m.Params())
 	var moments []adamMoments
 	for _, s := range opt.state {
-		moments = append(moments, adamMoments{slices.Clone(s.m), slices.Clone(s.v), s.t})
+		moments = append(moments, adamMoments{m: slices.Clone(s.m), v: slices.Clone(s.v), t: s.t})
 	}
 	trainSteps(m, opt, b, 3, 0)
 	for i, p := range m.Params() {
@@ -143,14 +143,29 @@ func TestAdam_FrozenWeightsAndMomentsKeepTheirBits(t *testing.T) {
 	}
 }
 
-func TestAdam_ResetLeavesOtherTensorsAlone(t *testing.T) {
+func TestAdam_AReleaseLeavesOtherTensorsAlone(t *testing.T) {
 	a, b := newParam("a", 1), newParam("b", 1)
 	a.Grad[0], b.Grad[0] = 1, 1
 	opt := newAdam([]*Param{a, b}, 0.999, 0)
 	opt.Step(0.1, 1)
-	opt.Reset(0)
-	require.Equal(t, adamMoments{}, opt.state[0])
+	opt.Release(0)
+	require.Equal(t, adamMoments{released: true}, opt.state[0])
 	require.Equal(t, 1, opt.state[1].t)
+}
+
+// With a constant gradient, Adam moves a weight by the learning rate in every step.
+func TestAdam_AReleasedTensorsLearningRateRisesInALine(t *testing.T) {
+	a, b := newParam("a", 1), newParam("b", 1)
+	opt := newAdam([]*Param{a, b}, 0.999, 0)
+	opt.releaseWarmup = 4
+	opt.Release(0)
+	for step, share := range []float64{0.25, 0.5, 0.75, 1, 1} {
+		before := []float32{a.W[0], b.W[0]}
+		a.Grad[0], b.Grad[0] = 1, 1
+		opt.Step(0.1, 1)
+		require.InDelta(t, -0.1*share, a.W[0]-before[0], 1e-6, "released, step %d", step+1)
+		require.InDelta(t, -0.1, b.W[0]-before[1], 1e-6, "never frozen, step %d", step+1)
+	}
 }
 
 // The first step of a released tensor is as long as the learning rate: it depends neither on the tensor's old moments

@@ -10,7 +10,7 @@ import (
 )
 
 // A saved model is one safetensors file: weights under the names of a Hugging Face GPT-2, and in its metadata the shape
-// (as config.json), the tokenizer, and which weights were frozen. Equal models give equal bytes.
+// (as config.json), the tokenizer, and which weights the user froze. Equal models give equal bytes.
 
 const hfPrefix = "transformer." // before every weight's name in a file that Hugging Face writes or reads
 
@@ -58,7 +58,7 @@ func saveModel(path string, m *LLM, t *tokenizer) error {
 	if err != nil {
 		return err
 	}
-	frozen, err := json.Marshal(frozenNames(m.Params()))
+	frozen, err := json.Marshal(frozenByUser(m.Params()))
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func attentionDistances(m *LLM, samples []example, smoothing float64) []runlog.G
 func (c *gradCheck) trainedGradients(mode AttentionBackward) []gradTensor {
 	frozen := map[string]bool{}
 	for _, p := range c.model.Params() {
-		frozen[p.Name] = p.Frozen
+		frozen[p.Name] = !p.learns()
 	}
 	gs := slices.DeleteFunc(c.gradients(mode), func(g gradTensor) bool {
 		return g.input || frozen[g.param] || strings.HasSuffix(g.name, ".c_attn.bias[k]")

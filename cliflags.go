@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gogpt/internal/kernel"
 	"gogpt/internal/terminal"
 )
 
@@ -135,18 +134,6 @@ func machineFlags(fs *flag.FlagSet, c *Config) {
 		"arithmetic `KERNEL`: auto or one that this machine supports; wins over "+kernelVariable)
 }
 
-// kernelFlag is the value of --kernel. Parsing the flag selects the kernel.
-type kernelFlag struct{}
-
-func (kernelFlag) String() string { return kernel.Name() }
-
-func (kernelFlag) Set(name string) error {
-	if kernel.Select(name) != nil {
-		return fmt.Errorf("takes one of %s", strings.Join(kernel.Names(), ", "))
-	}
-	return nil
-}
-
 // dataFlags defines the flags of the data and its tokenizer.
 func dataFlags(fs *flag.FlagSet, c *Config) {
 	fs.StringVar(&c.PretrainData, "pretrain-data", c.PretrainData,
@@ -202,9 +189,14 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.IntVar(&c.LogSteps, "log-steps", c.LogSteps, "log the mean loss and gradient norm of every `N` steps too; 0: off")
 	fs.IntVar(&c.LogAttnGradient, "log-attn-gradient", c.LogAttnGradient,
 		"compare the backward passes of attention every `N` steps, in the log and the report")
-	fs.BoolVar(&c.FreezeAttn, "freeze-attn", c.FreezeAttn, "freeze Q, K, V and O at their initial weights")
+	fs.Var(optionalBool{&c.FreezeAttn}, "freeze-attn",
+		"freeze Q, K, V and O at their initial weights; =false releases what a loaded model has frozen")
 	fs.IntVar(&c.FreezeAttnEpochs, "freeze-attn-epochs", c.FreezeAttnEpochs,
 		"freeze Q, K, V and O for this many epochs of the first phase")
+	fs.IntVar(&c.FreezeAttnSteps, "freeze-attn-steps", c.FreezeAttnSteps,
+		"freeze Q, K, V and O for this many optimizer steps of the first phase")
+	fs.IntVar(&c.ReleaseWarmup, "release-warmup", c.ReleaseWarmup,
+		"steps over which the learning rate of released weights rises linearly; 0: none")
 	fs.StringVar(&c.Unfreeze, "unfreeze", c.Unfreeze,
 		"`layered`: freeze Q, K and V, and release them block by block from the top down")
 }
@@ -217,30 +209,8 @@ func planFlags(fs *flag.FlagSet, epochs, prefix, phase string, p *PhaseConfig) {
 		phase+": epochs without improvement before it stops or moves to the next stage; 0: never")
 	fs.Var((*intList)(&p.Accum), prefix+"accum", phase+": micro-batches per step; a `LIST` such as 1,2,4 is a ramp")
 	fs.IntVar(&p.Restarts, prefix+"restarts", p.Restarts, phase+": cosine cycles after the first")
-}
-
-// intList is the value of a flag that takes whole numbers separated by commas.
-type intList []int
-
-func (l *intList) String() string {
-	var words []string
-	for _, n := range *l {
-		words = append(words, strconv.Itoa(n))
-	}
-	return strings.Join(words, ",")
-}
-
-func (l *intList) Set(text string) error {
-	var list []int
-	for word := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil {
-			return fmt.Errorf("takes whole numbers of at least 1, e.g. 4 or 1,2,4")
-		}
-		list = append(list, n)
-	}
-	*l = list
-	return nil
+	fs.IntVar(&p.Cooldown, prefix+"cooldown-epochs", p.Cooldown,
+		phase+": epochs in which, once patience is exhausted, the learning rate falls to its minimum; 0: none")
 }
 
 // parseTrain parses the command line of training and returns the configuration, the other flags and the value of every

@@ -30,26 +30,36 @@ func TestFlags_DefaultToTheDefaultConfig(t *testing.T) {
 }
 
 func TestFlags_EachSetsItsField(t *testing.T) {
-	cfg, r, _ := parsed(t, "--layers=3", "--heads=4", "--dim=32", "--hidden=64", "--context=16", "--vocab-size=400",
+	cfg, r, values := parsed(t, "--layers=3", "--heads=4", "--dim=32", "--hidden=64", "--context=16", "--vocab-size=400",
 		"--tokenizer=char",
 		"--pretrain-epochs=7", "--lr=2e-3", "--patience=5", "--accum=2,4", "--restarts=1", "--min-lr=1e-5",
 		"--finetune-epochs=9", "-finetune-lr", "3e-3", "--finetune-patience=6", "--finetune-accum=8", "--finetune-restarts=2",
-		"--batch=2", "--clip=0.5", "--weight-decay=0.1", "--beta2=0.95", "--min-delta=0.02", "--warmup-steps=10", "--max-steps=11",
+		"--cooldown-epochs=3", "--finetune-cooldown-epochs=4",
+		"--batch=2", "--clip=0.5", "--weight-decay=0.1", "--beta2=0.95", "--min-delta=0.02",
+		"--warmup-steps=10", "--max-steps=11",
 		"--label-smoothing=0.1", "--dropout=0.2", "--attn-backward=stop-gradient", "--unfreeze=layered",
 		"--val-fraction=0.3", "--train-on-all", "--seed=12", "--threads=2", "--pretrain-data=a.txt", "--chat-data=b.json",
 		"--no-interactive", "--save=m", "--checkpoint-dir=d", "--log-json=l")
 	require.Equal(t, Config{
 		Model:    ModelConfig{Layers: 3, Heads: 4, Dim: 32, Hidden: 64, Context: 16, Vocab: 400},
-		Pretrain: PhaseConfig{Epochs: 7, LR: 2e-3, MinLR: 1e-5, Patience: 5, Accum: []int{2, 4}, Restarts: 1},
-		Finetune: PhaseConfig{Epochs: 9, LR: 3e-3, MinLR: -1, Patience: 6, Accum: []int{8}, Restarts: 2},
-		Batch:    2, Clip: 0.5, WeightDecay: 0.1, Beta2: 0.95, Warmup: 10, MaxSteps: 11, MinDelta: 0.02, Smoothing: 0.1, Dropout: 0.2,
+		Pretrain: PhaseConfig{Epochs: 7, LR: 2e-3, MinLR: 1e-5, Patience: 5, Accum: []int{2, 4}, Restarts: 1, Cooldown: 3},
+		Finetune: PhaseConfig{Epochs: 9, LR: 3e-3, MinLR: -1, Patience: 6, Accum: []int{8}, Restarts: 2, Cooldown: 4},
+		Batch:    2, Clip: 0.5, WeightDecay: 0.1, Beta2: 0.95, Warmup: 10, MaxSteps: 11, MinDelta: 0.02,
+		Smoothing: 0.1, Dropout: 0.2,
 		Backward: StopGradient, Unfreeze: unfreezeLayered, PretrainData: "a.txt", ChatData: "b.json", Tokenizer: kindChar,
 		ValFraction: 0.3, TrainOnAll: true, Seed: 12, Threads: 2}, *cfg)
 	require.True(t, r.noInteractive)
 	require.Equal(t, []string{"m", "d", "l"}, []string{r.save, r.checkpointDir, r.logJSON})
+	require.Empty(t, values["freeze-attn"], "not given")
 
 	cfg, _, _ = parsed(t, "--freeze-attn")
-	require.True(t, cfg.FreezeAttn)
+	require.True(t, *cfg.FreezeAttn)
+	cfg, _, values = parsed(t, "--freeze-attn=false", "--release-warmup=5")
+	require.False(t, *cfg.FreezeAttn)
+	require.Equal(t, "false", values["freeze-attn"])
+	require.Equal(t, 5, cfg.ReleaseWarmup)
+	cfg, _, _ = parsed(t, "--freeze-attn-steps=3")
+	require.Equal(t, 3, cfg.FreezeAttnSteps)
 	cfg, _, _ = parsed(t, "--freeze-attn-epochs=3")
 	require.Equal(t, 3, cfg.FreezeAttnEpochs)
 }

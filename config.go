@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-
-	"gogpt/internal/stats"
 )
 
 // Training has two phases: pretraining on plain text, then fine-tuning ("tuning") on questions and their answers. A
@@ -19,6 +17,7 @@ type PhaseConfig struct {
 	Patience int     // epochs without improvement before the next stage of the plan begins, or the phase ends; 0: never
 	Accum    []int   // micro-batches of a step; several values divide the epochs into equal shares, e.g. 1,2,4
 	Restarts int     // cycles of the learning rate after the first one
+	Cooldown int     // epochs in which, once patience is exhausted, the learning rate falls to its minimum; 0: none
 }
 
 // Config is everything that decides a run. The same Config on the same data gives the same bits.
@@ -41,9 +40,11 @@ type Config struct {
 	Backward    AttentionBackward
 
 	// freezing of attention: of c_attn, which computes Q, K and V, and of the output projection c_proj
-	FreezeAttn       bool   // both keep their initial weights
+	FreezeAttn       *bool  // the user freezes both or releases them; nil: as in the model
 	FreezeAttnEpochs int    // both are frozen for the first epochs, then learn; 0: off
+	FreezeAttnSteps  int    // both are frozen for the first optimizer steps, then learn; 0: off
 	Unfreeze         string // "layered": c_attn is released block by block, from the last one to the first; "": off
+	ReleaseWarmup    int    // steps over which the learning rate of a released weight rises linearly; 0: none
 
 	// data
 	PretrainData, ChatData string  // files or folders; empty: the repository's own data
@@ -62,12 +63,6 @@ type Config struct {
 const (
 	unfreezeLayered = "layered" // the name of a plan
 	minLRShare      = 0.01      // of the peak learning rate, where a cosine cycle ends unless --min-lr says otherwise
-)
-
-// Upper limits of numbers that no memory limits. maxExtent and maxWeights limit the size of a model.
-const (
-	maxCount   = 1 << 30 // of steps and of epochs: products with an extent do not overflow
-	maxThreads = 1 << 12
 )
 
 // The kinds of vocabulary: frequent sequences of bytes (byte pair encoding), or single characters.
@@ -114,113 +109,6 @@ func (p *PhaseConfig) minLR() float64 {
 		return minLRShare * p.LR
 	}
 	return p.MinLR
-}
-
-// flagError is a value that a flag does not accept.
-type flagError struct {
-	flag  string
-	value any
-	takes string
-}
-
-func (e *flagError) Error() string {
-	return fmt.Sprintf("--%s=%v: takes %s", e.flag, e.value, e.takes)
-}
-
-// ranges records the first value that is out of its range, as a *flagError.
-type ranges struct{ bad error }
-
-func (r *ranges) check(ok bool, flag string, value any, takes string) {
-	if !ok && r.bad == nil {
-		r.bad = &flagError{flag, value, takes}
-	}
-}
-
-// count checks a whole number; note says what 0 means.
-func (r *ranges) count(flag string, n, least, most int, note string) {
-	r.check(n >= least, flag, n, fmt.Sprintf("a whole number of at least %d%s", least, note))
-	r.check(n <= most, flag, n, fmt.Sprintf("a whole number of at most %d%s", most, note))
-}
-
-// share checks a number from 0 up to, not including, 1.
-func (r *ranges) share(flag string, x float64) {
-	r.check(x >= 0 && x < 1, flag, x, "a number from 0 up to, not including, 1")
-}
-
-// validate returns the first value that is out of its range, as a *flagError.
-func (c *Config) validate() error {
-	var r ranges
-	c.Model.validate(&r)
-	r.count("batch", c.Batch, 1, maxExtent, "")
-	r.count("threads", c.Threads, 1, maxThreads, "")
-	c.Pretrain.validate("pretrain-epochs", "", &r)
-	c.Finetune.validate("finetune-epochs", "finetune-", &r)
-	r.check(stats.Finite(c.Pretrain.MinLR) && c.Pretrain.minLR() <= c.Pretrain.LR, "min-lr", c.Pretrain.MinLR,
-		fmt.Sprintf("a number from 0 to --lr=%g", c.Pretrain.LR))
-	r.check(stats.Finite(c.Clip) && c.Clip >= 0, "clip", c.Clip, "a finite number of at least 0 (0: off)")
-	r.check(stats.Finite(c.WeightDecay) && c.WeightDecay >= 0, "weight-decay", c.WeightDecay,
-		"a finite number of at least 0")
-	r.check(stats.Finite(c.MinDelta) && c.MinDelta >= 0, "min-delta", c.MinDelta, "a finite number of at least 0")
-	r.share("beta2", c.Beta2)
-	r.check(float32(c.Beta2) < 1, "beta2", c.Beta2, "a number from 0 to 0.99999997, which float32 does not round to 1")
-	r.share("label-smoothing", c.Smoothing)
-	r.share("dropout", c.Dropout)
-	r.share("val-fraction", c.ValFraction)
-	r.count("warmup-steps", c.Warmup, 0, maxCount, "")
-	r.count("max-steps", c.MaxSteps, 0, maxCount, " (0: no limit)")
-	r.count("log-steps", c.LogSteps, 0, maxCount, " (0: off)")
-	r.count("log-attn-gradient", c.LogAttnGradient, 0, maxCount, " (0: off)")
-	c.validateFreezing(&r)
-	r.check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)
-	return r.bad
-}
-
-// validate checks the sizes one by one and the model that they make together.
-func (m *ModelConfig) validate(r *ranges) {
-	for _, size := range []struct {
-		flag  string
-		value int
-	}{{"layers", m.Layers}, {"heads", m.Heads}, {"dim", m.Dim}, {"hidden", m.Hidden}, {"context", m.Context}} {
-		r.count(size.flag, size.value, 1, maxExtent, "")
-	}
-	r.check(m.Heads < 1 || m.Dim%m.Heads == 0, "heads", m.Heads, fmt.Sprintf("a divisor of --dim=%d", m.Dim))
-	r.check(m.Vocab >= minVocabSize, "vocab-size", m.Vocab,
-		fmt.Sprintf("at least %d (256 bytes and the special tokens)", minVocabSize))
-	r.check(m.Vocab <= maxExtent, "vocab-size", m.Vocab, fmt.Sprintf("at most %d", maxExtent))
-	r.check(m.weights() <= maxWeights, "dim", m.Dim, fmt.Sprintf("less: with --layers=%d, --hidden=%d, --context=%d "+
-		"and --vocab-size=%d the model has %.2g weights, more than 2^38",
-		m.Layers, m.Hidden, m.Context, m.Vocab, m.weights()))
-}
-
-// validate checks the plan; prefix stands before the names of its flags.
-func (p *PhaseConfig) validate(epochs, prefix string, r *ranges) {
-	r.count(epochs, p.Epochs, 0, maxExtent, " (0 skips the phase)")
-	r.check(p.LR > 0 && stats.Finite(float64(float32(p.LR))), prefix+"lr", p.LR, "a finite number above 0")
-	r.count(prefix+"patience", p.Patience, 0, maxCount, " (0: never stop early)")
-	for _, n := range p.Accum {
-		r.check(n >= 1 && n <= maxExtent, prefix+"accum", n,
-			fmt.Sprintf("whole numbers of at least 1, at most %d, e.g. 4 or 1,2,4", maxExtent))
-	}
-	r.count(prefix+"restarts", p.Restarts, 0, maxCount, "")
-}
-
-// validateFreezing checks the plan of freezing, and that the first phase has enough epochs for its releases.
-func (c *Config) validateFreezing(r *ranges) {
-	r.count("freeze-attn-epochs", c.FreezeAttnEpochs, 0, maxCount, " (0: off)")
-	r.check(c.Unfreeze == "" || c.Unfreeze == unfreezeLayered, "unfreeze", c.Unfreeze, unfreezeLayered)
-	r.check(c.Unfreeze == "" || !c.FreezeAttn && c.FreezeAttnEpochs == 0, "unfreeze", c.Unfreeze,
-		"neither --freeze-attn nor --freeze-attn-epochs beside it, which freeze the same weights by another plan")
-	r.check(!c.FreezeAttn || c.FreezeAttnEpochs == 0, "freeze-attn-epochs", c.FreezeAttnEpochs,
-		"no --freeze-attn beside it, which never releases the weights")
-	first, flag, other := c.Pretrain.Epochs, "pretrain-epochs", c.Finetune.Epochs
-	if first == 0 {
-		first, flag, other = c.Finetune.Epochs, "finetune-epochs", 0
-	}
-	r.check(c.Unfreeze == "" || first == 0 || first > c.Model.Layers, "unfreeze", c.Unfreeze,
-		fmt.Sprintf("--%s of at least %d, one more than --layers=%d, and not %d",
-			flag, c.Model.Layers+1, c.Model.Layers, first))
-	r.check(first == 0 || other > 0 || c.FreezeAttnEpochs < first, "freeze-attn-epochs", c.FreezeAttnEpochs,
-		fmt.Sprintf("a number below --%s=%d, or nothing is released", flag, first))
 }
 
 // AttentionBackward chooses the backward pass of attention: the exact one or an approximation. attention.go has them.

@@ -141,9 +141,18 @@ func TestConfig_EveryRangeIsChecked(t *testing.T) {
 		{"warmup-steps", func(c *Config) { c.Warmup = -1 }},
 		{"max-steps", func(c *Config) { c.MaxSteps = -1 }},
 		{"freeze-attn-epochs", func(c *Config) { c.FreezeAttnEpochs = -1 }},
-		{"freeze-attn-epochs", func(c *Config) { c.FreezeAttn, c.FreezeAttnEpochs = true, 1 }},
+		{"freeze-attn-epochs", func(c *Config) { c.FreezeAttn, c.FreezeAttnEpochs = new(true), 1 }},
+		{"freeze-attn-steps", func(c *Config) { c.FreezeAttnSteps = -1 }},
+		{"freeze-attn-steps", func(c *Config) { c.FreezeAttn, c.FreezeAttnSteps = new(true), 1 }},
+		{"freeze-attn-steps", func(c *Config) { c.FreezeAttnEpochs, c.FreezeAttnSteps = 1, 1 }},
+		{"freeze-attn-steps", func(c *Config) { c.Finetune.Epochs, c.FreezeAttnSteps, c.MaxSteps = 0, 7, 7 }},
+		{"release-warmup", func(c *Config) { c.ReleaseWarmup = -1 }},
+		{"cooldown-epochs", func(c *Config) { c.Pretrain.Cooldown = -1 }},
+		{"finetune-cooldown-epochs", func(c *Config) { c.Finetune.Cooldown = -1 }},
+		{"unfreeze", func(c *Config) { c.Unfreeze, c.FreezeAttnSteps = unfreezeLayered, 1 }},
+		{"unfreeze", func(c *Config) { c.Unfreeze, c.MaxSteps = unfreezeLayered, c.Model.Layers }},
 		{"unfreeze", func(c *Config) { c.Unfreeze = "all" }},
-		{"unfreeze", func(c *Config) { c.Unfreeze, c.FreezeAttn = unfreezeLayered, true }},
+		{"unfreeze", func(c *Config) { c.Unfreeze, c.FreezeAttn = unfreezeLayered, new(true) }},
 		{"tokenizer", func(c *Config) { c.Tokenizer = "words" }},
 	} {
 		config := defaultConfig()
@@ -189,6 +198,9 @@ func TestConfig_RefusesNumbersTooLargeToComputeWith(t *testing.T) {
 			"finetune-epochs":    func(c *Config) { c.Finetune.Epochs = n },
 			"warmup-steps":       func(c *Config) { c.Warmup = n },
 			"max-steps":          func(c *Config) { c.MaxSteps = n },
+			"freeze-attn-steps":  func(c *Config) { c.FreezeAttnSteps = n },
+			"release-warmup":     func(c *Config) { c.ReleaseWarmup = n },
+			"cooldown-epochs":    func(c *Config) { c.Pretrain.Cooldown = n },
 			"log-steps":          func(c *Config) { c.LogSteps = n },
 			"log-attn-gradient":  func(c *Config) { c.LogAttnGradient = n },
 			"freeze-attn-epochs": func(c *Config) { c.FreezeAttnEpochs = n },
@@ -258,7 +270,7 @@ func TestConfig_AValidLayeredPlanHasAllItsStages(t *testing.T) {
 		for epochs := 1; epochs <= 40; epochs++ {
 			cfg := defaultConfig()
 			cfg.Model.Layers, cfg.Pretrain.Epochs, cfg.Unfreeze = layers, epochs, unfreezeLayered
-			plan := newPlan(epochs, []int{1}, cfg.freezePlan(epochs, true))
+			plan := newPlan(stepAnEpoch(epochs), epochs, []int{1}, cfg.freezePlan(stepAnEpoch(epochs), true))
 			require.Equal(t, len(plan) == layers+1, cfg.validate() == nil, "%d layers, %d epochs", layers, epochs)
 		}
 	}

@@ -26,7 +26,7 @@
 // The packages in internal/ know nothing of the model; each has its own documentation. The root is one package. Its
 // files belong to floors, and a file uses its own floor and lower ones only. A name with a star is a family of files.
 //
-//	0 ground     config modelconfig
+//	0 ground     config* modelconfig
 //	1 text       tokenizer* data*
 //	2 learning   param loss adam schedule freeze earlystop
 //	3 model      ops linear layernorm attention cache feedforward embedding dropout transformer llm reference

@@ -79,8 +79,8 @@ func TestEarlyStop_AStageBeginsWithAnImprovementAndKeepsTheBest(t *testing.T) {
 	require.Equal(t, 1.0, e.best)
 }
 
-// lastImprovement is the definition: the last epoch, counted from 1, whose loss is at least delta below that of the last
-// improvement before it.
+// lastImprovement is the definition: the last epoch, counted from 1, whose loss is at least delta below that of the
+// last improvement before it.
 func lastImprovement(losses []float64, delta float64) int {
 	last, reference := 0, math.Inf(1)
 	for i, loss := range losses {

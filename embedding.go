@@ -64,11 +64,11 @@ func (e *Embedding) backwardColumns(lo, hi int) {
 	// forward: x_t = wte[token_t] + wpe[position_t]
 	for t, token := range e.tokens {
 		dx := e.dx[t*C+lo : t*C+hi]
-		if !e.wte.Frozen {
+		if e.wte.learns() {
 			dw := e.wte.Grad[token*C+lo : token*C+hi]
 			kernel.Add(dw, dw, dx)
 		}
-		if !e.wpe.Frozen {
+		if e.wpe.learns() {
 			at := e.positions[t] * C
 			dw := e.wpe.Grad[at+lo : at+hi]
 			kernel.Add(dw, dw, dx)

@@ -19,7 +19,7 @@ import (
 // frozenAt names the parameters that are frozen in an epoch of the plan, counted from 0.
 func frozenAt(plan []stage, m *LLM, epoch int) (names []string) {
 	for _, p := range m.Params() {
-		if plan[stageAt(plan, epoch)].frozen(p) {
+		if stageAt(plan, epoch).frozen(p) {
 			names = append(names, p.Name)
 		}
 	}
@@ -36,16 +36,17 @@ func TestFreeze_EachFlagHasItsPlan(t *testing.T) {
 		want  []int // frozen parameters in each of 6 epochs
 	}{
 		{"none", Config{}, true, []int{0, 0, 0, 0, 0, 0}},
-		{"for good", Config{FreezeAttn: true}, true, []int{all, all, all, all, all, all}},
-		{"for good, also in tuning", Config{FreezeAttn: true}, false, []int{all, all, all, all, all, all}},
+		{"by the user, not by the plan", Config{FreezeAttn: new(true)}, true, []int{0, 0, 0, 0, 0, 0}},
 		{"first epochs", Config{FreezeAttnEpochs: 2}, true, []int{all, all, 0, 0, 0, 0}},
 		{"longer than the phase", Config{FreezeAttnEpochs: 9}, true, []int{all, all, all, all, all, all}},
 		{"released before the next phase", Config{FreezeAttnEpochs: 9}, false, []int{0, 0, 0, 0, 0, 0}},
+		{"first steps", Config{FreezeAttnSteps: 2}, true, []int{all, all, 0, 0, 0, 0}},
+		{"first steps of the first phase only", Config{FreezeAttnSteps: 2}, false, []int{0, 0, 0, 0, 0, 0}},
 		{"layered", Config{Unfreeze: unfreezeLayered}, true, []int{all / 2, all / 2, all / 4, all / 4, 0, 0}},
 		{"layered, complete before the next phase", Config{Unfreeze: unfreezeLayered}, false, []int{0, 0, 0, 0, 0, 0}},
 	} {
 		c.cfg.Model = oddConfig
-		plan := newPlan(6, []int{1, 2}, c.cfg.freezePlan(6, c.first))
+		plan := newPlan(stepAnEpoch(6), 6, []int{1, 2}, c.cfg.freezePlan(stepAnEpoch(6), c.first))
 		require.Equal(t, []int{1, 1, 1, 2, 2, 2}, accumAt(plan, 6), c.name)
 		for epoch, want := range c.want {
 			require.Len(t, frozenAt(plan, m, epoch), want, "%s, epoch %d", c.name, epoch+1)
@@ -56,7 +57,7 @@ func TestFreeze_EachFlagHasItsPlan(t *testing.T) {
 func TestFreeze_LayeredReleaseGoesFromTheTopDown(t *testing.T) {
 	cfg := Config{Model: oddConfig, Unfreeze: unfreezeLayered}
 	m := newLLM(oddConfig, newRNG(1, initStream))
-	frozen := frozenAt(newPlan(6, []int{1}, cfg.freezePlan(6, true)), m, 3)
+	frozen := frozenAt(newPlan(stepAnEpoch(6), 6, []int{1}, cfg.freezePlan(stepAnEpoch(6), true)), m, 3)
 	require.NotEmpty(t, frozen)
 	for _, name := range frozen {
 		require.True(t, strings.HasPrefix(name, "h.0.attn.c_attn."), name)
@@ -64,7 +65,7 @@ func TestFreeze_LayeredReleaseGoesFromTheTopDown(t *testing.T) {
 }
 
 func TestFreeze_WeightsStayBitIdenticalOverARun(t *testing.T) {
-	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttn, c.WeightDecay = true, 0.1 })
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttn, c.WeightDecay = new(true), 0.1 })
 	before := r.weights()
 	r.run(t)
 	for i, p := range r.model.Params() {
@@ -150,39 +151,74 @@ func TestFreeze_ExhaustedPatienceReleasesTheNextBlock(t *testing.T) {
 		"the first epoch of a stage always improves, later ones never do; each block is released in its turn")
 }
 
-func TestFreeze_ThePlanDecidesNotTheLoadedModel(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(*Config, *phase)
-		want   string // in the head of the table
-		frozen int    // frozen tensors in the first epoch
-	}{
-		{"no freezing", nil, "\nreleased: h.0.attn (frozen in the loaded model)\n", 0},
-		{"layered", func(c *Config, _ *phase) { c.Unfreeze = unfreezeLayered },
-			"\nreleased: h.0.attn.c_proj (frozen in the loaded model)\n", 2},
-		{"frozen as before", func(c *Config, _ *phase) { c.FreezeAttn = true }, "", 4},
-		{"a later phase", func(_ *Config, p *phase) { p.first = false }, "", 0},
-	} {
-		var out bytes.Buffer
-		r := newTrial(t, c.change)
-		r.monitor.out = &out
-		r.model.SetAttentionFreezeUpdates(true)
-		r.run(t)
-		if c.want == "" {
-			require.NotContains(t, out.String(), "released", c.name)
-		} else {
-			require.Contains(t, out.String(), c.want, c.name)
-		}
-		require.Len(t, r.records()[0].Frozen, c.frozen, c.name)
+func TestFreeze_ExhaustedPatienceReleasesWithinAnEpochOfThePlan(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) {
+		c.Pretrain = PhaseConfig{Epochs: 12, LR: 1e-30, MinLR: -1, Patience: 2, Accum: []int{1}}
+		c.FreezeAttnSteps = 55 // within the sixth epoch
+	})
+	require.Equal(t, runlog.EarlyStop, r.run(t))
+	var frozen []int
+	for _, record := range r.records() {
+		frozen = append(frozen, len(record.Frozen))
 	}
-	var out bytes.Buffer
-	r := newTrial(t, nil)
-	r.monitor.out = &out
-	r.run(t)
-	require.NotContains(t, out.String(), "released", "nothing was frozen in the model")
+	require.Equal(t, []int{4, 4, 4, 0, 0, 0}, frozen)
 }
 
-func TestFreeze_ASavedFileNamesWhatWasFrozenAtTheEnd(t *testing.T) {
+func TestFreeze_AReleaseHappensAtItsStep(t *testing.T) {
+	for _, c := range []struct {
+		change func(*Config, *phase)
+		want   int // steps that Q, K and V learn
+	}{
+		{func(c *Config, _ *phase) { c.FreezeAttnSteps = 7 }, 13},
+		{func(c *Config, _ *phase) { c.FreezeAttnSteps, c.MaxSteps = 14, 15 }, 1},
+		{func(c *Config, _ *phase) { c.FreezeAttnEpochs, c.MaxSteps = 1, 15 }, 5},
+		{func(c *Config, _ *phase) { c.Unfreeze = unfreezeLayered }, 10},
+		{func(c *Config, _ *phase) { c.Unfreeze, c.MaxSteps = unfreezeLayered, 15 }, 7},
+	} {
+		r := newTrial(t, c.change) // two epochs of ten steps
+		r.run(t)
+		for i, p := range r.model.Params() {
+			if p.Part == PartQKV {
+				require.Equal(t, c.want, r.stepper.opt.state[i].t, "%s, %d steps frozen", p.Name, r.steps-c.want)
+			}
+		}
+	}
+}
+
+func TestFreeze_WhatTheUserFrozeNoPlanReleases(t *testing.T) {
+	for name, change := range map[string]func(*Config, *phase){
+		"no plan":       nil,
+		"layered":       func(c *Config, _ *phase) { c.Unfreeze = unfreezeLayered },
+		"first epochs":  func(c *Config, _ *phase) { c.FreezeAttnEpochs = 1 },
+		"a later phase": func(_ *Config, p *phase) { p.first = false },
+	} {
+		var out bytes.Buffer
+		r := newTrial(t, change)
+		r.monitor.out = &out
+		r.model.SetAttentionFreezeUpdates(true)
+		before := r.weights()
+		r.run(t)
+		require.Contains(t, out.String(), "\nfrozen by the user: h.0.attn (--freeze-attn=false releases attention)\n", name)
+		for i, p := range r.model.Params() {
+			require.Equal(t, isAttention(p), slices.Equal(before[i], p.W), "%s: %s", name, p.Name)
+		}
+		for _, record := range r.records() {
+			require.Len(t, record.Frozen, 4, name)
+		}
+	}
+}
+
+func TestFreeze_TheFlagReleasesWhatTheLoadedModelHasFrozen(t *testing.T) {
+	var out bytes.Buffer
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttn = new(false) })
+	r.monitor.out = &out
+	r.model.SetAttentionFreezeUpdates(true)
+	r.run(t)
+	require.NotContains(t, out.String(), "frozen by the user")
+	require.Empty(t, r.records()[0].Frozen)
+}
+
+func TestFreeze_ASavedFileNamesWhatTheUserFroze(t *testing.T) {
 	frozenInFile := func(flags ...string) (frozen []string) {
 		path := filepath.Join(t.TempDir(), "m.safetensors")
 		trained(t, append(flags, "--save="+path)...)
@@ -191,9 +227,8 @@ func TestFreeze_ASavedFileNamesWhatWasFrozenAtTheEnd(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(file.Metadata[metaFrozen]), &frozen))
 		return frozen
 	}
-	qkv := []string{"h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias"}
-	require.Equal(t, append(qkv, "h.0.attn.c_proj.weight", "h.0.attn.c_proj.bias"), frozenInFile("--freeze-attn"))
-	require.Equal(t, []string{}, frozenInFile("--pretrain-epochs=2", "--freeze-attn-epochs=1"))
-	require.Equal(t, qkv, frozenInFile("--pretrain-epochs=2", "--unfreeze=layered", "--max-steps=1"),
-		"the run ended before the release")
+	require.Equal(t, []string{"h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias", "h.0.attn.c_proj.weight",
+		"h.0.attn.c_proj.bias"}, frozenInFile("--freeze-attn"))
+	require.Equal(t, []string{}, frozenInFile("--pretrain-epochs=2", "--freeze-attn-epochs=1", "--max-steps=1"),
+		"what a plan froze is not carried over, also when the run ends before the release")
 }

@@ -88,10 +88,10 @@ func (ln *LayerNorm) paramGrads(lo, hi int) {
 	for t, mean := range ln.mean {
 		x, dy := ln.x[t*ln.C+lo:t*ln.C+hi], ln.dy[t*ln.C+lo:t*ln.C+hi]
 		// forward: y = gain·(x − mean)·rstd + bias
-		if !ln.gain.Frozen {
+		if ln.gain.learns() {
 			kernel.NormGainGrad(dgain, dy, x, float32(mean), float32(ln.rstd[t]))
 		}
-		if !ln.bias.Frozen {
+		if ln.bias.learns() {
 			kernel.Add(dbias, dbias, dy)
 		}
 	}

@@ -49,10 +49,10 @@ func (l *Linear) Backward(dy []float32) []float32 {
 	l.dy, l.dx = dy, kernel.Resized(l.dx, T*l.in)
 	dyRows := kernel.RowMajor(dy, T, l.out)
 	// forward: y = x·W + b
-	if !l.weight.Frozen {
+	if l.weight.learns() {
 		kernel.MatMulAdd(l.weight.gradMatrix(), kernel.RowMajor(l.x, T, l.in).T(), dyRows)
 	}
-	if !l.bias.Frozen {
+	if l.bias.learns() {
 		kernel.Parallel(l.out, l, (*Linear).biasGrad)
 	}
 	kernel.MatMul(kernel.RowMajor(l.dx, T, l.in), dyRows, l.weight.matrix().T())

@@ -64,7 +64,8 @@ func (m *LLM) ParamCount() int {
 	return n
 }
 
-// SetAttentionFreezeUpdates freezes or releases c_attn and c_proj of the attention of every block.
+// SetAttentionFreezeUpdates freezes or releases c_attn and c_proj of the attention of every block. No plan of a
+// training phase releases what it froze.
 func (m *LLM) SetAttentionFreezeUpdates(frozen bool) {
 	for _, p := range m.all {
 		if isAttention(p) {
@@ -143,7 +144,7 @@ func (m *LLM) Backward(weight float64) {
 	wte := m.embed.wte
 	dl := kernel.RowMajor(dlogits, T, m.Vocab)
 	// forward: logits = normed·wteᵀ
-	if !wte.Frozen {
+	if wte.learns() {
 		kernel.MatMulAdd(wte.gradMatrix(), dl.T(), kernel.RowMajor(m.normed, T, m.Dim))
 	}
 	m.dnormed = kernel.Resized(m.dnormed, len(m.normed))

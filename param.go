@@ -12,14 +12,20 @@ import (
 // Param is one named tensor of weights and the gradient of the loss with respect to it.
 // Layers add to Grad; only the optimizer writes W.
 type Param struct {
-	Name   string    // as in a Hugging Face GPT-2, e.g. "h.0.attn.c_attn.weight"
-	Block  int       // number of its block, from 0; outsideBlocks for the embeddings and the final norm
-	Part   Part      // the part of the model that it belongs to
-	Shape  []int     // extents, row-major
-	W      []float32 // [product of Shape]
-	Grad   []float32 // [product of Shape]
-	Frozen bool      // the optimizer does not change W; layers need not compute Grad
+	Name  string    // as in a Hugging Face GPT-2, e.g. "h.0.attn.c_attn.weight"
+	Block int       // number of its block, from 0; outsideBlocks for the embeddings and the final norm
+	Part  Part      // the part of the model that it belongs to
+	Shape []int     // extents, row-major
+	W     []float32 // [product of Shape]
+	Grad  []float32 // [product of Shape]
+
+	// either freezes the parameter (freeze.go)
+	Frozen       bool // by the user; saved with the model
+	FrozenByPlan bool // by the plan of the current phase
 }
+
+// learns reports whether the parameter is not frozen: the optimizer changes W, so its layer must compute Grad.
+func (p *Param) learns() bool { return !p.Frozen && !p.FrozenByPlan }
 
 // outsideBlocks is the block of a parameter that belongs to none.
 const outsideBlocks = -1

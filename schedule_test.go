@@ -54,6 +54,42 @@ func TestSchedule_WarmupRisesInALineToThePeak(t *testing.T) {
 	require.Equal(t, 0.1, s.At(50))
 }
 
+func TestSchedule_ACooldownFallsInALineFromTheLastRateToTheMinimum(t *testing.T) {
+	s := Schedule{peak: 1, min: 0.1, planned: 1000, cooldown: 300, cooldownSteps: 8}
+	cosine := Schedule{peak: 1, min: 0.1, planned: 1000}
+	for step := range 300 {
+		require.Equal(t, cosine.At(step), s.At(step))
+	}
+	fall := (cosine.At(299) - 0.1) / 8
+	for step := range 8 {
+		require.InDelta(t, fall, s.At(299+step)-s.At(300+step), 1e-12)
+	}
+	require.InDelta(t, 0.1, s.At(307), 1e-12)
+	require.InDelta(t, 0.1, s.At(400), 1e-12)
+}
+
+// Epochs of 5 and 3 samples in turn.
+func TestCalendar_KnowsWhenEpochsBegin(t *testing.T) {
+	samples := func(epoch int) int { return 5 - epoch%2*2 }
+	c := newCalendar(4, samples, 2, []int{1, 2}, 0)
+	require.Equal(t, calendar{starts: []int{0, 3, 5, 7, 8}}, c, "3, 2, 2 and 1 steps of 2, 2, 4 and 4 samples")
+	require.Equal(t, []int{0, 5, 8}, []int{c.share(0, 2), c.share(1, 2), c.share(2, 2)}, "shares of the epochs")
+	for step, epoch := range []int{0, 0, 0, 1, 1, 2, 2, 3} {
+		require.Equal(t, epoch, c.epochOf(step))
+		require.Equal(t, step, c.step(epoch, step-c.starts[epoch]))
+	}
+	require.Equal(t, 2, c.step(0, 7), "an epoch stays within its own steps")
+	require.Equal(t, 7, c.step(9, 9), "and the last one within the plan")
+	require.Equal(t, 8, c.start(9))
+
+	cut := newCalendar(4, samples, 2, []int{1}, 6)
+	require.Equal(t, calendar{starts: []int{0, 3, 5, 6}, cut: true}, cut)
+	require.Equal(t, []int{0, 2, 4, 6}, []int{cut.share(0, 3), cut.share(1, 3), cut.share(2, 3), cut.share(3, 3)},
+		"shares of the steps")
+	require.Equal(t, calendar{starts: []int{0, 3, 5, 8}, cut: true}, newCalendar(4, samples, 2, []int{1}, 8))
+	require.Equal(t, calendar{starts: []int{0, 3, 5, 8, 10}}, newCalendar(4, samples, 2, []int{1}, 10))
+}
+
 func TestSchedule_RestartsReturnToThePeak(t *testing.T) {
 	for _, planned := range []int{100, 101, 7} {
 		for restarts := range 5 {

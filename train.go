@@ -38,9 +38,11 @@ type trainer struct {
 	epochs   int      // epochs begun
 
 	// the position in the plan; early stopping may skip the rest of a stage, and planEpoch is then larger than epochs
+	calendar  calendar
 	plan      []stage // in order, without gaps
 	planEpoch int     // from 0
-	stage     int     // index of the stage to which planEpoch belongs
+	stage     int     // index of the current stage
+	cooldown  int     // epochs of the cooldown that remain; 0: none
 
 	eval   evaluator
 	before snapshot // scratch: the weights before the last step of an epoch
@@ -66,15 +68,14 @@ func (t *trainer) run(ctx context.Context, p *phase) (reason string, err error) 
 
 // begin prepares a phase: its plan, its schedule, and a stepper with a fresh optimizer.
 func (t *trainer) begin(p *phase) {
-	t.phase, t.steps, t.epochs, t.planEpoch, t.stage = p, 0, 0, 0, 0
+	t.phase, t.steps, t.epochs, t.planEpoch, t.cooldown = p, 0, 0, 0, 0
 	t.stop = newEarlyStop(p.config.Patience, t.cfg.MinDelta)
-	t.plan = newPlan(p.config.Epochs, p.config.Accum, t.cfg.freezePlan(p.config.Epochs, p.first))
-	planned := t.plannedSteps()
-	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: planned,
+	t.calendar = newCalendar(p.config.Epochs, p.train.count, t.cfg.Batch, p.config.Accum, t.cfg.MaxSteps)
+	t.plan = newPlan(t.calendar, p.config.Epochs, p.config.Accum, t.cfg.freezePlan(t.calendar, p.first))
+	t.schedule = Schedule{peak: p.config.LR, min: p.config.minLR(), planned: t.calendar.steps(),
 		warmup: t.cfg.Warmup, restarts: p.config.Restarts}
-	var released []string
-	if p.first { // a loaded model may have frozen parameters
-		released = t.plan[0].releases(t.model.Params())
+	if t.cfg.FreezeAttn != nil {
+		t.model.SetAttentionFreezeUpdates(*t.cfg.FreezeAttn)
 	}
 	t.model.SetAttentionBackward(t.cfg.Backward)
 	clearGrads(t.model.Params())
@@ -82,29 +83,31 @@ func (t *trainer) begin(p *phase) {
 	if t.beforePhase != nil {
 		t.beforePhase(t.stepper)
 	}
-	t.monitor.phase(p, planned, released)
+	t.moveTo(0)
+	t.monitor.phase(p, t.calendar.steps(), frozenByUser(t.model.Params()))
 }
 
-// plannedSteps returns how many optimizer steps the phase takes unless it stops early.
-func (t *trainer) plannedSteps() int {
-	limit := t.cfg.MaxSteps
-	planned := 0
-	for epoch := 0; epoch < t.phase.config.Epochs && (limit == 0 || planned < limit); epoch++ {
-		perStep := t.cfg.Batch * t.plan[stageAt(t.plan, epoch)].accum
-		planned += (t.phase.train.count(epoch) + perStep - 1) / perStep
+// moveTo begins a stage of the plan: patience counts anew, and the parameters freeze and learn by its rule.
+func (t *trainer) moveTo(stage int) {
+	t.stage = stage
+	t.stop.NextStage()
+	applyFreeze(t.stepper.opt, t.plan[stage].frozen)
+}
+
+// followPlan moves to the stage of the next step, when the current epoch has done some steps.
+func (t *trainer) followPlan(done int) {
+	at := t.calendar.step(t.planEpoch, done)
+	for t.stage+1 < len(t.plan) && t.plan[t.stage+1].from <= at {
+		t.moveTo(t.stage + 1)
 	}
-	if limit > 0 {
-		planned = min(planned, limit)
-	}
-	return planned
 }
 
 // epoch trains one epoch and reports it. It returns why the phase ends with this epoch, or "" when it goes on.
 func (t *trainer) epoch(ctx context.Context) (reason string, err error) {
-	now := t.plan[t.stage]
 	t.epochs++
-	applyFreeze(t.stepper.opt, now.frozen)
-	sum, reason, err := t.pass(ctx, now.accum)
+	t.followPlan(0)
+	accum := t.plan[t.stage].accum
+	sum, reason, err := t.pass(ctx, accum)
 	if err != nil || reason == runlog.Interrupted {
 		return reason, err
 	}
@@ -115,7 +118,7 @@ func (t *trainer) epoch(ctx context.Context) (reason string, err error) {
 	if lowest {
 		t.best.save(t.model.Params())
 	}
-	record := t.record(sum, now.accum)
+	record := t.record(sum, accum)
 	reason = t.advance(reason, exhausted)
 	return reason, t.report(record, t.epochsLeft(reason))
 }
@@ -124,7 +127,7 @@ func (t *trainer) epoch(ctx context.Context) (reason string, err error) {
 func (t *trainer) pass(ctx context.Context, accum int) (sum *epochSum, reason string, err error) {
 	samples := t.phase.train.epoch(t.epochs - 1)
 	perStep := t.cfg.Batch * accum
-	sum = &epochSum{started: time.Now(), steps: (len(samples) + perStep - 1) / perStep}
+	sum = &epochSum{started: time.Now(), steps: stepsOf(len(samples), perStep)}
 	for part := range slices.Chunk(samples, perStep) {
 		if err := t.step(part, sum); err != nil {
 			return nil, "", err
@@ -149,6 +152,7 @@ func (t *trainer) pass(ctx context.Context, accum int) (sum *epochSum, reason st
 
 // step takes one optimizer step. It measures how much the last step of an epoch changes the weights.
 func (t *trainer) step(samples []example, sum *epochSum) error {
+	t.followPlan(sum.done)
 	t.steps++
 	if t.beforeStep != nil {
 		if err := t.beforeStep(t.steps, samples); err != nil {
@@ -190,21 +194,40 @@ func (t *trainer) validate() (*strictjson.Float, error) {
 // ends, or "".
 func (t *trainer) advance(reason string, exhausted bool) string {
 	t.planEpoch++
-	if reason != "" {
+	switch {
+	case reason != "":
 		return reason
-	}
-	if exhausted {
-		if t.stage+1 == len(t.plan) {
-			return runlog.EarlyStop
-		}
-		t.planEpoch = t.plan[t.stage+1].from
+	case t.cooldown > 1:
+		t.cooldown--
+		return ""
+	case t.cooldown == 1:
+		return runlog.EarlyStop
+	case exhausted && t.stage+1 == len(t.plan):
+		return t.beginCooldown()
+	case exhausted:
+		t.moveTo(t.stage + 1)
+		t.planEpoch = max(t.planEpoch, t.calendar.epochOf(t.plan[t.stage].from))
 	}
 	if t.planEpoch == t.phase.config.Epochs {
 		return runlog.Completed
 	}
-	if now := stageAt(t.plan, t.planEpoch); now != t.stage {
-		t.stage = now
-		t.stop.NextStage()
+	return ""
+}
+
+// beginCooldown begins the cooldown, which is at most as long as the rest of the plan. It returns EarlyStop when there
+// is none.
+func (t *trainer) beginCooldown() (reason string) {
+	t.cooldown = min(t.phase.config.Cooldown, t.phase.config.Epochs-t.planEpoch)
+	if t.cooldown == 0 {
+		return runlog.EarlyStop
+	}
+	perStep := t.cfg.Batch * t.plan[t.stage].accum
+	t.schedule.cooldown = t.steps
+	for epoch := range t.cooldown {
+		t.schedule.cooldownSteps += stepsOf(t.phase.train.count(t.epochs+epoch), perStep)
+	}
+	if limit := t.cfg.MaxSteps; limit > 0 {
+		t.schedule.cooldownSteps = min(t.schedule.cooldownSteps, limit-t.steps)
 	}
 	return ""
 }
@@ -216,6 +239,9 @@ func (t *trainer) epochsLeft(reason string) int {
 		return 0
 	}
 	left := t.phase.config.Epochs - t.planEpoch
+	if t.cooldown > 0 {
+		left = t.cooldown
+	}
 	if limit := t.cfg.MaxSteps; limit > 0 {
 		left = min(left, ((limit-t.steps)*t.epochs+t.steps-1)/t.steps) // rounded up
 	}
@@ -234,7 +260,7 @@ func (t *trainer) record(s *epochSum, accum int) *runlog.Epoch {
 		SamplesPerSec: strictjson.Float(float64(s.samples) / seconds),
 		TokensPerSec:  strictjson.Float(float64(s.tokens) / seconds),
 		Accum:         accum, Frozen: frozenNames(t.model.Params()),
-		ClippedShare: strictjson.Float(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates,
+		ClippedShare: strictjson.Float(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates, Cooldown: t.cooldown > 0,
 		ElapsedSec: strictjson.Float(t.monitor.elapsed()),
 	}
 	if t.cfg.Smoothing > 0 {

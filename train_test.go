@@ -88,21 +88,35 @@ func TestTrain_LowersTheLoss(t *testing.T) {
 	require.Equal(t, math.Exp(float64(records[9].AvgLoss)), float64(records[9].PPL))
 }
 
-// accumAt lists the accumulation of every epoch of a plan.
-func accumAt(plan []stage, epochs int) (accum []int) {
-	for epoch := range epochs {
-		accum = append(accum, plan[stageAt(plan, epoch)].accum)
+// stepAnEpoch is the calendar of a phase whose epochs have one step each.
+func stepAnEpoch(epochs int) calendar {
+	return newCalendar(epochs, func(int) int { return 1 }, 1, []int{1}, 0)
+}
+
+// stageAt returns the stage to which a step of a plan belongs.
+func stageAt(plan []stage, step int) stage {
+	at := 0
+	for at+1 < len(plan) && plan[at+1].from <= step {
+		at++
+	}
+	return plan[at]
+}
+
+// accumAt lists the accumulation of every step of a plan.
+func accumAt(plan []stage, steps int) (accum []int) {
+	for step := range steps {
+		accum = append(accum, stageAt(plan, step).accum)
 	}
 	return accum
 }
 
 func TestPlan_AccumulationRampHasEqualShares(t *testing.T) {
-	never := (&Config{}).freezePlan(0, true)
+	never := (&Config{}).freezePlan(calendar{}, true)
 	for _, c := range []struct {
 		epochs int
 		want   []int // epochs with an accumulation of 1, 2 and 4
 	}{{500, []int{167, 167, 166}}, {7, []int{3, 2, 2}}, {3, []int{1, 1, 1}}, {2, []int{1, 1, 0}}, {1, []int{1, 0, 0}}} {
-		plan := newPlan(c.epochs, []int{1, 2, 4}, never)
+		plan := newPlan(stepAnEpoch(c.epochs), c.epochs, []int{1, 2, 4}, never)
 		count := map[int]int{}
 		for _, n := range accumAt(plan, c.epochs) {
 			count[n]++
@@ -110,8 +124,8 @@ func TestPlan_AccumulationRampHasEqualShares(t *testing.T) {
 		require.Equal(t, c.want, []int{count[1], count[2], count[4]}, "%d epochs", c.epochs)
 		require.True(t, slices.IsSortedFunc(plan, func(a, b stage) int { return a.accum - b.accum }))
 	}
-	require.Empty(t, newPlan(0, []int{1}, never))
-	require.Len(t, newPlan(9, []int{3}, never), 1)
+	require.Empty(t, newPlan(stepAnEpoch(0), 0, []int{1}, never))
+	require.Len(t, newPlan(stepAnEpoch(9), 9, []int{3}, never), 1)
 }
 
 // A stage begins exactly where the ramp or the freezing changes, also where both change at once or a share has no
@@ -119,7 +133,7 @@ func TestPlan_AccumulationRampHasEqualShares(t *testing.T) {
 func TestPlan_StagesBeginWhereSomethingChanges(t *testing.T) {
 	cfg := Config{Model: ModelConfig{Layers: 3}, Unfreeze: unfreezeLayered}
 	for epochs := 1; epochs < 30; epochs++ {
-		plan := newPlan(epochs, []int{1, 2, 4}, cfg.freezePlan(epochs, true))
+		plan := newPlan(stepAnEpoch(epochs), epochs, []int{1, 2, 4}, cfg.freezePlan(stepAnEpoch(epochs), true))
 		begins := map[int]bool{}
 		for share := range 3 {
 			begins[shareStart(share, 3, epochs)] = true
@@ -250,6 +264,45 @@ func TestTrain_ANewStageCountsItsPatienceAnew(t *testing.T) {
 	}
 	require.Equal(t, []int{1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4}, accum,
 		"three epochs without improvement in the stage before do not count")
+}
+
+// cooldownTrial changes a trial to exhaust its patience after three epochs of ten steps.
+func cooldownTrial(c *Config, _ *phase) {
+	c.Pretrain = PhaseConfig{Epochs: 12, LR: 1e-30, MinLR: -1, Patience: 2, Accum: []int{1}, Cooldown: 3}
+}
+
+func TestTrain_ACooldownFollowsExhaustedPatience(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		reason string
+		epochs int // of the cooldown
+		steps  int // of the phase
+	}{
+		{"as asked", func(*Config) {}, runlog.EarlyStop, 3, 60},
+		{"no longer than the plan", func(c *Config) { c.Pretrain.Epochs = 5 }, runlog.EarlyStop, 2, 50},
+		{"the plan is over", func(c *Config) { c.Pretrain.Epochs = 3 }, runlog.EarlyStop, 0, 30},
+		{"no patience", func(c *Config) { c.Pretrain.Patience = 0 }, runlog.Completed, 0, 120},
+		{"limited steps", func(c *Config) { c.MaxSteps = 45 }, runlog.MaxSteps, 2, 45},
+		{"after the last stage", func(c *Config) { c.FreezeAttnEpochs = 6 }, runlog.EarlyStop, 3, 90},
+	} {
+		r := newTrial(t, func(cfg *Config, p *phase) {
+			cooldownTrial(cfg, p)
+			c.change(cfg)
+		})
+		require.Equal(t, c.reason, r.run(t), c.name)
+		records := r.records()
+		for i, record := range records {
+			require.Equal(t, i >= len(records)-c.epochs, record.Cooldown, "%s: epoch %d", c.name, i+1)
+		}
+		last := records[len(records)-1]
+		require.Equal(t, c.steps, last.Step, c.name)
+		if c.epochs > 0 {
+			require.InEpsilon(t, 1e-32, float64(last.LR), 1e-9, c.name)
+		}
+		embedding := r.stepper.opt.state[0]
+		require.Equal(t, c.steps, embedding.t, "%s: the moments go on", c.name)
+	}
 }
 
 // overfit changes a trial so that the training loss keeps falling while the validation loss rises again.

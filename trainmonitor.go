@@ -80,9 +80,8 @@ func (m *monitor) write(record any) error {
 	return nil
 }
 
-// phase prints the head of a phase's table. released lists the parameters that were frozen in a loaded model and learn
-// from now on.
-func (m *monitor) phase(p *phase, planned int, released []string) {
+// phase prints the head of a phase's table. frozen lists what the user froze, now or when the loaded model was trained.
+func (m *monitor) phase(p *phase, planned int, frozen []string) {
 	m.phases = append(m.phases, p.name)
 	m.began = m.elapsed()
 	held := ""
@@ -91,8 +90,8 @@ func (m *monitor) phase(p *phase, planned int, released []string) {
 	}
 	fmt.Fprintf(m.out, "\n%s: %d samples%s, %d epochs, %d steps planned\n",
 		p.name, p.train.count(0), held, p.config.Epochs, planned)
-	if len(released) > 0 {
-		fmt.Fprintf(m.out, "released: %s (frozen in the loaded model)\n", summarizeNames(released))
+	if len(frozen) > 0 {
+		fmt.Fprintf(m.out, "frozen by the user: %s (--freeze-attn=false releases attention)\n", summarizeNames(frozen))
 	}
 	fmt.Fprintf(m.out, "%9s %5s %8s %9s %8s %9s %8s %10s %8s  %s\n",
 		"epoch", "%", "loss", "ppl", "val", "lr", "|grad|", "samples/s", "eta", "frozen")
@@ -109,9 +108,13 @@ func (m *monitor) epoch(r *runlog.Epoch, remaining int) error {
 	if r.ValLoss != nil {
 		val = fmt.Sprintf("%.4f", float64(*r.ValLoss))
 	}
+	note := summarizeNames(r.Frozen)
+	if r.Cooldown {
+		note += "  cooldown"
+	}
 	fmt.Fprintf(m.out, "%4d/%-4d %4.0f%% %8.4f %9.2f %8s %9.2e %8.3f %10.0f %8s  %s\n",
 		r.Epoch, r.Epochs, 100*float64(r.Epoch)/float64(r.Epoch+remaining), float64(r.AvgLoss), float64(r.PPL), val,
-		float64(r.LR), float64(r.AvgGradNorm), float64(r.SamplesPerSec), m.eta(r, remaining), summarizeNames(r.Frozen))
+		float64(r.LR), float64(r.AvgGradNorm), float64(r.SamplesPerSec), m.eta(r, remaining), note)
 	return m.write(r)
 }
 

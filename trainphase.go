@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"gogpt/internal/runlog"
@@ -29,56 +30,43 @@ type trainingSamples interface {
 
 // reporter shows and logs what a trainer does. In a run it is a monitor (trainmonitor.go).
 type reporter interface {
-	phase(p *phase, planned int, released []string) // before the first step; released: frozen when loaded, not any more
-	live(epoch, epochs int, s *epochSum)            // after each step
-	epoch(r *runlog.Epoch, left int) error          // after each epoch, with its record; left: epochs that remain
-	elapsed() float64                               // seconds since the run began
+	phase(p *phase, planned int, frozen []string) // before the first step; frozen: by the user
+	live(epoch, epochs int, s *epochSum)          // after each step
+	epoch(r *runlog.Epoch, left int) error        // after each epoch, with its record; left: epochs that remain
+	elapsed() float64                             // seconds since the run began
 }
 
-// stage is a number of epochs in the plan of a phase in which nothing changes but the learning rate.
+// stage is a part of a phase in which nothing changes but the learning rate.
 type stage struct {
-	from   int               // its first epoch of the plan, from 0
-	accum  int               // micro-batches of a step
-	frozen func(*Param) bool // reports whether a parameter is frozen
-}
-
-// releases lists the parameters that are frozen now but learn in the stage.
-func (s stage) releases(params []*Param) []string {
-	var names []string
-	for _, p := range params {
-		if p.Frozen && !s.frozen(p) {
-			names = append(names, p.Name)
-		}
-	}
-	return names
+	from   int               // its first step of the plan, from 0
+	accum  int               // micro-batches of a step; the epoch during which a stage begins keeps its number
+	frozen func(*Param) bool // reports whether the plan freezes a parameter
 }
 
 // newPlan divides a phase into stages: a new one begins wherever the number of micro-batches or the freezing changes.
-func newPlan(epochs int, accum []int, freezes []freezeStep) []stage {
-	var plan []stage
-	ramp, freeze := 0, 0
-	for epoch := range epochs {
-		for ramp+1 < len(accum) && shareStart(ramp+1, len(accum), epochs) <= epoch {
-			ramp++
+func newPlan(planned calendar, epochs int, accum []int, freezes []freezeStep) (plan []stage) {
+	var ramp, begins []int // first steps of the shares, of the stages
+	for i := range accum {
+		ramp = append(ramp, planned.start(shareStart(i, len(accum), epochs)))
+	}
+	for _, f := range freezes {
+		begins = append(begins, f.from)
+	}
+	begins = append(begins, ramp...)
+	slices.Sort(begins)
+	share, freeze := 0, 0
+	for _, from := range slices.Compact(begins) {
+		for share+1 < len(ramp) && ramp[share+1] <= from {
+			share++
 		}
-		for freeze+1 < len(freezes) && freezes[freeze+1].from <= epoch {
+		for freeze+1 < len(freezes) && freezes[freeze+1].from <= from {
 			freeze++
 		}
-		begins := epoch == 0 || shareStart(ramp, len(accum), epochs) == epoch || freezes[freeze].from == epoch
-		if begins {
-			plan = append(plan, stage{epoch, accum[ramp], freezes[freeze].frozen})
+		if from < planned.steps() {
+			plan = append(plan, stage{from, accum[share], freezes[freeze].frozen})
 		}
 	}
 	return plan
-}
-
-// stageAt returns the index of the stage to which an epoch of the plan belongs.
-func stageAt(plan []stage, epoch int) int {
-	at := 0
-	for at+1 < len(plan) && plan[at+1].from <= epoch {
-		at++
-	}
-	return at
 }
 
 // epochSum gathers the figures of the steps of an epoch.

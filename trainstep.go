@@ -40,7 +40,9 @@ type stepResult struct {
 
 // newStepper makes a stepper with a fresh optimizer. The dropout masks follow from the seed and the stream.
 func newStepper(cfg *Config, m *LLM, phase string, stream uint64) *stepper {
-	return &stepper{model: m, opt: newAdam(m.Params(), cfg.Beta2, cfg.WeightDecay), phase: phase,
+	opt := newAdam(m.Params(), cfg.Beta2, cfg.WeightDecay)
+	opt.releaseWarmup = cfg.ReleaseWarmup
+	return &stepper{model: m, opt: opt, phase: phase,
 		batchSize: cfg.Batch, smoothing: cfg.Smoothing, clip: cfg.Clip, dropout: cfg.Dropout,
 		dropoutKey: mix(mix(cfg.Seed) + mix(dropoutStream) + stream)}
 }

@@ -42,6 +42,7 @@ type Epoch struct {
 	BestLoss      strictjson.Float            `json:"best_loss"`               // lowest monitored loss so far
 	Accum         int                         `json:"accum"`                   // micro-batches per step
 	Frozen        []string                    `json:"frozen"`                  // names of the frozen tensors
+	Cooldown      bool                        `json:"cooldown,omitempty"`      // after exhausted patience
 	ClippedShare  strictjson.Float            `json:"clipped_share"`           // of the steps, from 0 to 1
 	UpdateRatio   map[string]strictjson.Float `json:"update_ratio"`            // ‖Δw‖/‖w‖, last step, by tensor group
 	ElapsedSec    strictjson.Float            `json:"elapsed_sec"`             // since the start of the run
