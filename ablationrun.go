@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,14 +10,12 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 
 	"gogpt/internal/atomicfile"
+	"gogpt/internal/jobs"
 	"gogpt/internal/kernel"
 	"gogpt/internal/report"
 	"gogpt/internal/runlog"
@@ -48,6 +45,7 @@ type ablationPlan struct {
 	changes []*ablation       // the stable configuration first
 	data    map[string]string // digests by phase
 	program string            // digest of this build
+	study   *studyPlan        // what the command runs instead; nil without --study
 
 	execute func(ctx context.Context, args []string) error // runs the train command
 }
@@ -60,6 +58,9 @@ func ablateCommand(c *terminal.Console, args []string) error {
 	}
 	if err := os.MkdirAll(plan.out, 0o755); err != nil {
 		return err
+	}
+	if plan.study != nil {
+		return plan.study.run(c)
 	}
 	runs, err := plan.newRuns(c)
 	if err != nil {
@@ -78,7 +79,8 @@ func ablateCommand(c *terminal.Console, args []string) error {
 
 // ablateFlags lists the flags that baseFlags does not copy: those of the ablate command alone, and those that every run
 // gets with a value of its own.
-var ablateFlags = []string{"seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
+var ablateFlags = []string{
+	"study", "seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
 
 // parseAblate parses the command line. Every run gets the flags of the configuration.
 func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
@@ -90,11 +92,17 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	count := fs.Int("seeds", 5, "number of seeds of each change; --seed is the first")
 	only := fs.String("only", "", "run only these changes, a `LIST` of names such as smooth,freeze")
 	fs.IntVar(&plan.jobs, "jobs", 0, "runs at a time, on one thread each (default: --threads)")
-	fs.StringVar(&plan.out, "out", "", "write logs, ablation.json and ablation.html into `DIR`")
+	fs.StringVar(&plan.out, "out", "", "write the results into `DIR`")
+	study := fs.String("study", "", "run the study of this `NAME`: "+strings.Join(studyNames(), ", "))
 	if err := parseFlags(c, fs, args); err != nil {
 		return nil, err
 	}
 	plan.jobs = cmp.Or(plan.jobs, cfg.Threads)
+	if given(fs, "study") {
+		var err error
+		plan.study, err = newStudyPlan(fs, plan, &cfg, *study)
+		return plan, err
+	}
 	if err := plan.validate(&cfg, *count); err != nil {
 		return nil, err
 	}
@@ -161,47 +169,18 @@ func (p *ablationPlan) newRuns(c *terminal.Console) ([]*ablationRun, error) {
 	return runs, nil
 }
 
-// trainAll trains every run that has not finished and prints a line per finished run. After the first error, or when
-// ctx is cancelled, it starts no other run and sends SIGTERM to those in progress.
+// trainAll trains every run that has not finished.
 func (p *ablationPlan) trainAll(ctx context.Context, out io.Writer, runs []*ablationRun) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	work := make(chan *ablationRun)
-	var workers sync.WaitGroup
-	var lock sync.Mutex // of finished, failed and out
-	finished, failed := 0, error(nil)
-	for range p.jobs {
-		workers.Go(func() {
-			for r := range work {
-				err := p.trainOne(ctx, r)
-				lock.Lock()
-				switch {
-				case err == nil:
-					finished++
-					fmt.Fprintf(out, "%3d of %d  %s\n", finished, len(runs), r)
-				case ctx.Err() == nil:
-					failed = err
-					stop()
-				}
-				lock.Unlock()
-			}
-		})
+	left := slices.DeleteFunc(slices.Clone(runs), p.loadFinished)
+	queue := jobs.Queue{Workers: p.jobs, Out: out, Finished: len(runs) - len(left)}
+	if queue.Finished > 0 {
+		fmt.Fprintf(out, "%3d of %d  have finished before\n", queue.Finished, len(runs))
 	}
-	for _, r := range runs {
-		if ctx.Err() == nil {
-			work <- r
-		}
-	}
-	close(work)
-	workers.Wait()
-	return failed
+	return jobs.Do(ctx, queue, left, p.trainOne)
 }
 
-// trainOne trains a run unless it has finished before, and loads its log.
+// trainOne trains a run and loads its log.
 func (p *ablationPlan) trainOne(ctx context.Context, r *ablationRun) error {
-	if p.loadFinished(r) {
-		return nil
-	}
 	err := p.execute(ctx, r.args) // also an error when the run diverged, which is a result here
 	if !p.loadFinished(r) {
 		return fmt.Errorf("ablate: %s, seed %d did not finish: %w", r.ablation.Name, r.seed, cmp.Or(err, errUnfinished))
@@ -242,21 +221,9 @@ func (r *ablationRun) String() string {
 		r.ablation.Name, r.seed, best.Monitored(), best.Epoch)
 }
 
-// executeSelf runs this program's train command. The error is the last line that it wrote to stderr.
+// executeSelf runs the train command in another process.
 func executeSelf(ctx context.Context, args []string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, self, append([]string{"train"}, args...)...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return errors.New(cmp.Or(lines[len(lines)-1], err.Error()))
-	}
-	return nil
+	return jobs.Self(ctx, append([]string{"train"}, args...)...)
 }
 
 // saveResults compares the runs, prints a table and saves ablation.json and ablation.html.

@@ -260,8 +260,8 @@ func (t *trainer) record(s *epochSum, accum int) *runlog.Epoch {
 		SamplesPerSec: strictjson.Float(float64(s.samples) / seconds),
 		TokensPerSec:  strictjson.Float(float64(s.tokens) / seconds),
 		Accum:         accum, Frozen: frozenNames(t.model.Params()),
-		ClippedShare: strictjson.Float(float64(s.clipped) / float64(s.done)), UpdateRatio: s.updates, Cooldown: t.cooldown > 0,
-		ElapsedSec: strictjson.Float(t.monitor.elapsed()),
+		Cooldown: t.cooldown > 0, ClippedShare: strictjson.Float(float64(s.clipped) / float64(s.done)),
+		UpdateRatio: s.updates, ElapsedSec: strictjson.Float(t.monitor.elapsed()),
 	}
 	if t.cfg.Smoothing > 0 {
 		smoothed := strictjson.Float(s.loss.smoothed / float64(s.loss.targets))

@@ -136,10 +136,16 @@ func (p *samplePrompt) continuation(m *LLM) string {
 // logSteps makes a trainer log the figures of every n optimizer steps.
 func logSteps(n int, t *trainer, write func(record any) error) {
 	var sum epochSum
+	frozen, released := 0, 0
 	t.afterStep = func(step int, r stepResult) error {
+		now := len(frozenNames(t.model.Params()))
 		if step == 1 { // of the phase; the last steps of the phase before it may have been fewer than n
-			sum = epochSum{}
+			sum, frozen, released = epochSum{}, now, 0
 		}
+		if now < frozen {
+			released = step - 1
+		}
+		frozen = now
 		sum.add(r)
 		if sum.done < n {
 			return nil
@@ -147,8 +153,8 @@ func logSteps(n int, t *trainer, write func(record any) error) {
 		record := runlog.Steps{Event: "steps", Phase: t.phase.name, Step: step, Steps: n,
 			AvgLoss: strictjson.Float(sum.loss.mean()), AvgGradNorm: strictjson.Float(sum.norms / float64(n)),
 			MaxGradNorm: strictjson.Float(sum.maxNorm), ClippedShare: strictjson.Float(float64(sum.clipped) / float64(n)),
-			LR: strictjson.Float(sum.lr)}
-		sum = epochSum{}
+			LR: strictjson.Float(sum.lr), ReleasedAfter: released}
+		sum, released = epochSum{}, 0
 		return write(record)
 	}
 }

@@ -381,6 +381,32 @@ func TestTrain_LogsTheMeansOfEveryNSteps(t *testing.T) {
 	require.InDelta(t, clipped, float64(pretrain.Steps[1].ClippedShare), 1e-12)
 }
 
+func TestTrain_LogsAfterWhichStepTensorsWereReleased(t *testing.T) {
+	for every, want := range map[int][]int{
+		5:  {0, 0, 10, 0}, // ten steps of each epoch; the release is between two lines
+		4:  {0, 0, 10, 0, 0},
+		11: {10},
+		20: {10},
+	} {
+		path := filepath.Join(t.TempDir(), "run.jsonl")
+		trained(t, "--pretrain-epochs=2", "--finetune-epochs=1", "--freeze-attn-epochs=1", "--val-fraction=0.2",
+			"--log-steps="+strconv.Itoa(every), "--log-json="+path)
+		l, err := runlog.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, 10, l.Phases[0].Epochs[0].Step)
+		var released []int
+		for _, s := range l.Phases[0].Steps {
+			released = append(released, s.ReleasedAfter)
+		}
+		require.Equal(t, want, released, "every %d steps", every)
+		for _, p := range l.Phases[1:] {
+			for _, s := range p.Steps {
+				require.Zero(t, s.ReleasedAfter, "tuning releases nothing")
+			}
+		}
+	}
+}
+
 func TestTrain_ItsLogIsReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "real.jsonl")
 	trained(t, "--pretrain-epochs=4", "--finetune-epochs=2", "--val-fraction=0.2", "--label-smoothing=0.1",

@@ -67,6 +67,10 @@ type Steps struct {
 	MaxGradNorm  strictjson.Float `json:"max_grad_norm"`
 	ClippedShare strictjson.Float `json:"clipped_share"` // of the steps, from 0 to 1
 	LR           strictjson.Float `json:"lr"`            // learning rate of the last of them
+
+	// ReleasedAfter is the step after which fewer tensors were frozen, the step before the first or one of the steps but
+	// the last; 0: none.
+	ReleasedAfter int `json:"released_after,omitempty"`
 }
 
 // Sample is the line of one sample: the continuation of a fixed prompt.

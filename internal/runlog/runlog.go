@@ -7,7 +7,6 @@
 package runlog
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,19 +53,15 @@ func ReadFile(path string) (*Log, error) {
 // Parse reads the content of a log as ReadFile does. An error names the line.
 func Parse(data []byte) (*Log, error) {
 	l := &Log{}
-	for number := 1; len(data) > 0; number++ {
-		line, rest, complete := bytes.Cut(data, []byte("\n"))
-		if !complete {
-			return nil, fmt.Errorf("line %d: incomplete, no newline at its end", number)
-		}
+	err := strictjson.Lines(data, func(line []byte) error {
 		record, err := parseRecord(line)
-		if err == nil {
-			err = l.Observe(record)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
+			return err
 		}
-		data = rest
+		return l.Observe(record)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if l.records == 0 {
 		return nil, errors.New("the log is empty")
@@ -89,41 +84,20 @@ func parseRecord(line []byte) (any, error) {
 	}
 	switch event {
 	case "run":
-		return decodeRecord[Run](line, members)
+		return strictjson.Decode[Run](line, members)
 	case "epoch":
-		r, err := decodeRecord[Epoch](line, members)
+		r, err := strictjson.Decode[Epoch](line, members)
 		return &r, err
 	case "steps":
-		return decodeRecord[Steps](line, members)
+		return strictjson.Decode[Steps](line, members)
 	case "sample":
-		return decodeRecord[Sample](line, members)
+		return strictjson.Decode[Sample](line, members)
 	case "attn_gradient":
-		return decodeRecord[AttnGradient](line, members)
+		return strictjson.Decode[AttnGradient](line, members)
 	case "end":
-		return decodeRecord[End](line, members)
+		return strictjson.Decode[End](line, members)
 	}
 	return nil, fmt.Errorf("unknown event %q", event)
-}
-
-// decodeRecord decodes a line. Every field of the line must be known, and every field that is always written must be
-// present: those that the record has when it is encoded again.
-func decodeRecord[R any](line []byte, members map[string]json.RawMessage) (r R, err error) {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
-		return r, err
-	}
-	again, err := json.Marshal(r)
-	if err != nil {
-		return r, err
-	}
-	written, err := strictjson.Object(again)
-	for key := range written {
-		if _, ok := members[key]; !ok {
-			return r, fmt.Errorf("%s: %w", key, strictjson.ErrMissing)
-		}
-	}
-	return r, err
 }
 
 // Observe adds the next record of the run: a Run, *Epoch, Steps, Sample, AttnGradient or End.

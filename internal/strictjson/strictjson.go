@@ -52,6 +52,44 @@ func Object(raw []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
+// Lines calls read for every line of data, in order. An error, of read or of a last line without a newline, names the
+// line.
+func Lines(data []byte, read func(line []byte) error) error {
+	for number := 1; len(data) > 0; number++ {
+		line, rest, complete := bytes.Cut(data, []byte("\n"))
+		err := errors.New("incomplete, no newline at its end")
+		if complete {
+			err = read(line)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
+		data = rest
+	}
+	return nil
+}
+
+// Decode decodes an object with these members into a record. Every member must be a field of the record, and every
+// field that is always written must be a member: those that the record has when it is encoded again.
+func Decode[R any](raw []byte, members map[string]json.RawMessage) (r R, err error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return r, err
+	}
+	again, err := json.Marshal(r)
+	if err != nil {
+		return r, err
+	}
+	written, err := Object(again)
+	for key := range written {
+		if _, ok := members[key]; !ok {
+			return r, fmt.Errorf("%s: %w", key, ErrMissing)
+		}
+	}
+	return r, err
+}
+
 // String returns the text of a JSON string. A value of any other type, null included, is an error.
 func String(raw []byte) (string, error) {
 	if raw == nil {

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/kernel"
+	"gogpt/internal/strictjson"
+	"gogpt/internal/study"
+	"gogpt/internal/terminal"
+)
+
+func TestStudy_EveryCellIsACommandLineOfItsOwn(t *testing.T) {
+	require.Equal(t, 240, len(freezingStudy.Runs()))
+	require.Equal(t, 72, len(freezingTextStudy.Runs()))
+	seen := map[string]bool{}
+	for _, c := range freezingStudy.Cells() {
+		flags := freezingStudy.Flags(c)
+		require.False(t, seen[strings.Join(flags, " ")], c)
+		seen[strings.Join(flags, " ")] = true
+		cfg, _, _, err := parseTrain(&terminal.Console{}, append(flags, "--log-json=x"))
+		require.NoError(t, err, c)
+		require.Equal(t, c[0], cfg.Backward.String())
+		require.Equal(t, 252, cfg.LogSteps)
+	}
+}
+
+// tinyStudy is a study of four short runs, which tests declare under the name tiny.
+func tinyStudy(t *testing.T) *study.Study {
+	s := &study.Study{
+		Name: "tiny", Title: "A tiny study", Text: true, Window: 5, Seeds: []uint64{1, 2}, Outcome: study.TrainLoss,
+		Base: strings.Fields("--layers=1 --dim=16 --heads=2 --hidden=16 --context=32 --vocab-size=300 " +
+			"--pretrain-epochs=2 --finetune-epochs=0 --patience=0"),
+		Factors: []study.Factor{{Name: "freezing", Levels: []study.Level{
+			{Name: "none"}, {Name: "half", Flags: []string{"--freeze-attn-epochs=1"}}}}},
+	}
+	before := studies
+	studies = append(slices.Clone(studies), s)
+	t.Cleanup(func() { studies = before })
+	return s
+}
+
+// runStudy runs the tiny study with every training in this process. before is called before each, and may end it with
+// an error.
+func runStudy(t *testing.T, ctx context.Context, dir, data string, before func() error) (
+	trainings int, out string, err error,
+) {
+	threads := kernel.Threads()
+	defer kernel.SetThreads(threads)
+	a, err := parseAblate(&terminal.Console{}, []string{"--study=tiny", "--out=" + dir, "--jobs=1", data})
+	if err != nil {
+		return 0, "", err
+	}
+	a.study.execute = func(_ context.Context, args []string) error {
+		trainings++
+		if err := before(); err != nil {
+			return err
+		}
+		return dispatch(&terminal.Console{In: forbiddenInput{t}, Out: io.Discard, Err: io.Discard}, args)
+	}
+	var text strings.Builder
+	err = a.study.trainAll(ctx, &text, t.TempDir())
+	return trainings, text.String(), err
+}
+
+func proceed() error { return nil }
+
+func TestStudy_ARunThatHasALineIsNotTrainedAgain(t *testing.T) {
+	s := tinyStudy(t)
+	dir, data := t.TempDir(), smallData(t)[0]
+	path := filepath.Join(dir, "tiny.jsonl")
+	trainings, out, err := runStudy(t, t.Context(), dir, data, proceed)
+	require.NoError(t, err)
+	require.Equal(t, 4, trainings)
+	require.Contains(t, out, "tiny: 0 of 4 runs are in "+path)
+	require.Regexp(t, `  4 of 4        0s left  seed 2, half: training loss \d`, out)
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(whole), "\n")
+	require.Len(t, lines, 5, "four and the end")
+
+	trainings, _, err = runStudy(t, t.Context(), dir, data, proceed)
+	require.NoError(t, err)
+	require.Zero(t, trainings)
+
+	elsewhere := strings.ReplaceAll(lines[0]+lines[3], `"`+kernel.Name()+`"`, `"abacus"`)
+	require.NotContains(t, elsewhere, kernel.Name())
+	require.NoError(t, os.WriteFile(path, []byte(elsewhere), 0o644))
+	trainings, out, err = runStudy(t, t.Context(), dir, data, proceed)
+	require.NoError(t, err)
+	require.Equal(t, 2, trainings, "a line of another kernel counts")
+	require.Contains(t, out, "  3 of 4")
+	again, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, elsewhere+lines[1]+lines[2], string(again), "the same bits, and nothing of the clock")
+
+	file := study.File{Path: path, Study: s, Numerics: numerics}
+	_, err = file.Load()
+	require.ErrorContains(t, err, path+": line 1: seed 1, none: other data")
+}
+
+func TestStudy_RecordsWhatHappensAtARelease(t *testing.T) {
+	s := tinyStudy(t)
+	dir, data := t.TempDir(), smallData(t)[0]
+	a, err := parseAblate(&terminal.Console{}, []string{"--study=tiny", "--out=" + dir, data})
+	require.NoError(t, err)
+	_, _, err = runStudy(t, t.Context(), dir, data, proceed)
+	require.NoError(t, err)
+	results, err := a.study.file.Load()
+	require.NoError(t, err)
+	require.Len(t, results, 4)
+	require.Empty(t, results["seed 1, none"].Releases)
+	released := results["seed 1, half"]
+	require.Equal(t, s.Flags(study.Cell{"half"}), released.Flags)
+	require.Equal(t, 24, released.Steps)
+	require.Len(t, released.Releases, 1)
+	require.Equal(t, 12, released.Releases[0].Step, "twelve steps an epoch")
+	for _, loss := range []strictjson.Float{released.Releases[0].LossBefore, released.Releases[0].LossAfter} {
+		require.InDelta(t, 5.7, float64(loss), 0.3)
+	}
+	require.Greater(t, released.NormPeak, released.NormFirst)
+}
+
+func TestStudy_ARunThatFailsOrIsInterruptedLeavesNoLine(t *testing.T) {
+	tinyStudy(t)
+	dir, data := t.TempDir(), smallData(t)[0]
+	_, _, err := runStudy(t, t.Context(), dir, data, func() error { return errors.New("no space left") })
+	require.EqualError(t, err, "study tiny: seed 1, none did not finish: no space left")
+	require.NoFileExists(t, filepath.Join(dir, "tiny.jsonl"))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	trainings, _, err := runStudy(t, ctx, dir, data, func() error { cancel(); return ctx.Err() })
+	require.NoError(t, err, "the command reports the signal")
+	require.Equal(t, 1, trainings)
+	require.NoFileExists(t, filepath.Join(dir, "tiny.jsonl"))
+}
+
+func TestStudy_ARunThatAnotherProcessRecordsGetsOneLine(t *testing.T) {
+	tinyStudy(t)
+	dir, data := t.TempDir(), smallData(t)[0]
+	runs := 0
+	_, _, err := runStudy(t, t.Context(), dir, data, func() error {
+		if runs++; runs == 1 { // another process trains everything while this one trains its first run
+			_, _, err := runStudy(t, t.Context(), dir, data, proceed)
+			return err
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, runs)
+	lines, err := os.ReadFile(filepath.Join(dir, "tiny.jsonl"))
+	require.NoError(t, err)
+	require.Equal(t, 4, strings.Count(string(lines), "\n"))
+}
+
+func TestStudy_ADivergedRunHasALine(t *testing.T) {
+	s := tinyStudy(t)
+	s.Base = append(s.Base, "--clip=0", "--lr=1e30", "--max-steps=9")
+	dir, data := t.TempDir(), smallData(t)[0]
+	_, out, err := runStudy(t, t.Context(), dir, data, proceed)
+	require.NoError(t, err)
+	require.Contains(t, out, "seed 1, none: diverged")
+}
+
+func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
+	tinyStudy(t)
+	dir, data := "--out="+t.TempDir(), smallData(t)[0]
+	for _, c := range []struct {
+		want  string
+		flags []string
+	}{
+		{"--study=x: takes one of freezing, freezing-text, tiny", []string{"--study=x", dir}},
+		{"--study=: takes one of", []string{"--study=", dir}},
+		{"--out=DIR is needed", []string{"--study=tiny", data}},
+		{"--jobs=-1: takes a whole number of at least 1", []string{"--study=tiny", dir, data, "--jobs=-1"}},
+		{"--only: takes no --study beside it", []string{"--study=tiny", dir, data, "--only=freeze"}},
+		{"--seeds: takes no --study beside it", []string{"--study=tiny", dir, data, "--seeds=3"}},
+		{"--lr: takes no --study beside it", []string{"--study=tiny", dir, data, "--lr=1"}},
+		{"--study=tiny: takes --pretrain-data=FILE beside it", []string{"--study=tiny", dir}},
+		{"takes no --study=freezing beside it", []string{"--study=freezing", dir, data}},
+	} {
+		_, err := parseAblate(&terminal.Console{}, c.flags)
+		var usage *usageError
+		require.ErrorAs(t, err, &usage, c.want)
+		require.ErrorContains(t, err, c.want)
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"gogpt/internal/jobs"
+	"gogpt/internal/report"
+	"gogpt/internal/runlog"
+	"gogpt/internal/study"
+	"gogpt/internal/terminal"
+)
+
+// The ablate command with --study. Every finished run becomes a line of OUT/NAME.jsonl, and a run that has a line is
+// not trained again, on any machine. Two processes may use the same OUT: they train some runs twice, but a run gets one
+// line.
+
+// studyPlan is what an ablate command with --study runs.
+type studyPlan struct {
+	file  study.File
+	runs  []*study.Run
+	jobs  int      // runs at a time
+	flags []string // of every run, which change no bit of it
+
+	lock    sync.Mutex // of the file
+	execute func(ctx context.Context, args []string) error
+}
+
+// studyFlags are the flags that suit a study: it sets the others itself.
+var studyFlags = []string{"study", "out", "jobs", "threads", "kernel", "pretrain-data"}
+
+// studyNames lists the names of the studies.
+func studyNames() (names []string) {
+	for _, s := range studies {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// newStudyPlan returns the plan of the study of this name, from the command line of ablate.
+func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (*studyPlan, error) {
+	at := slices.IndexFunc(studies, func(s *study.Study) bool { return s.Name == name })
+	if at < 0 {
+		return nil, usagef("--study=%s: takes one of %s", name, strings.Join(studyNames(), ", "))
+	}
+	s := studies[at]
+	p := &studyPlan{jobs: a.jobs, runs: s.Runs(), execute: executeSelf,
+		file: study.File{Path: filepath.Join(a.out, name+".jsonl"), Study: s, Numerics: numerics}}
+	var err error
+	fs.Visit(func(f *flag.Flag) {
+		switch {
+		case !slices.Contains(studyFlags, f.Name):
+			err = cmp.Or(err, usagef("--%s: takes no --study beside it, which sets the flags of its runs", f.Name))
+		case f.Name == "kernel", f.Name == "pretrain-data":
+			p.flags = append(p.flags, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case a.out == "":
+		return nil, usagef("--out=DIR is needed")
+	case a.jobs < 1:
+		return nil, usagef("--jobs=%d: takes a whole number of at least 1", a.jobs)
+	case s.Text && cfg.PretrainData == "":
+		return nil, usagef("--study=%s: takes --pretrain-data=FILE beside it, the text to train on", name)
+	case !s.Text && cfg.PretrainData != "":
+		return nil, usagef("--pretrain-data=%s: takes no --study=%s beside it, which trains on built-in data",
+			cfg.PretrainData, name)
+	}
+	text, chat, err := loadTrainingCorpora(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.file.Data = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	return p, nil
+}
+
+// args returns the command line of a run, which writes its log to a file.
+func (p *studyPlan) args(r *study.Run, log string) []string {
+	return slices.Concat(p.file.Study.Flags(r.Cell), p.flags,
+		[]string{"--threads=1", "--no-interactive", fmt.Sprintf("--seed=%d", r.Seed), "--log-json=" + log})
+}
+
+// run checks the flags of every run as the train command does, and trains those that have no line yet.
+func (p *studyPlan) run(c *terminal.Console) error {
+	for _, r := range p.runs {
+		if _, _, _, err := parseTrain(c, p.args(r, "log")); err != nil {
+			return fmt.Errorf("study %s, %s: %w", p.file.Study.Name, r.Cell, err)
+		}
+	}
+	logs, err := os.MkdirTemp("", "gogpt-study-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(logs)
+	ctx, caught, stop := terminal.CatchSignals()
+	defer stop()
+	if err := p.trainAll(ctx, c.Out, logs); err != nil {
+		return err
+	}
+	return caught()
+}
+
+// trainAll trains every run that has no line yet, with its log in a folder.
+func (p *studyPlan) trainAll(ctx context.Context, out io.Writer, logs string) error {
+	results, err := p.file.Load()
+	if err != nil {
+		return err
+	}
+	var left []*study.Run
+	for _, r := range p.runs {
+		if r.Result = results[r.Name()]; r.Result == nil {
+			left = append(left, r)
+		}
+	}
+	fmt.Fprintf(out, "%s: %d of %d runs are in %s\n", p.file.Study.Name, len(p.runs)-len(left), len(p.runs), p.file.Path)
+	queue := jobs.Queue{Workers: p.jobs, Out: out, Finished: len(p.runs) - len(left)}
+	return jobs.Do(ctx, queue, left, func(ctx context.Context, r *study.Run) error { return p.trainOne(ctx, r, logs) })
+}
+
+// trainOne trains a run, unless another process has meanwhile, and appends its line. A run that was interrupted or
+// failed leaves none.
+func (p *studyPlan) trainOne(ctx context.Context, r *study.Run, logs string) (err error) {
+	if r.Result, err = p.recorded(r); err != nil || r.Result != nil {
+		return err
+	}
+	log := filepath.Join(logs, r.Name()+".jsonl")
+	defer os.Remove(log)
+	failed := p.execute(ctx, p.args(r, log)) // also an error when the run diverged, which is a result here
+	l, err := runlog.ReadFile(log)
+	if err != nil || !report.Concluded(l) {
+		return fmt.Errorf("study %s: %s did not finish: %w", p.file.Study.Name, r.Name(), cmp.Or(failed, err, errNoEnd))
+	}
+	if !maps.Equal(l.Run.Data, p.file.Data) {
+		return fmt.Errorf("study %s: %s: the data changed while the study ran", p.file.Study.Name, r.Name())
+	}
+	return p.record(r, r.Measure(l))
+}
+
+// errNoEnd is the reason for a run that ended without an error but is not finished.
+var errNoEnd = errors.New("its log has no end")
+
+// recorded returns the line that a run has in the file, or nil.
+func (p *studyPlan) recorded(r *study.Run) (*study.Result, error) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	results, err := p.file.Load()
+	return results[r.Name()], err
+}
+
+// record appends the line of a run, unless another process has meanwhile.
+func (p *studyPlan) record(r *study.Run, result *study.Result) error {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	results, err := p.file.Load()
+	if err != nil {
+		return err
+	}
+	if r.Result = results[r.Name()]; r.Result != nil {
+		return nil
+	}
+	r.Result = result
+	return p.file.Append(result)
+}
