@@ -75,6 +75,37 @@ func (a *ablation) flagsAt(lr float64) []string {
 	return append(slices.Clone(a.flags), "--lr="+strconv.FormatFloat(a.lrFactor*lr, 'g', 6, 64))
 }
 
+// keepMoments changes what a plan's freezing means, as --keep-moments asks: a frozen parameter computes gradients and
+// moments as if it learned, and gets its initial weights back after every step. So it begins to learn, when it is
+// released, with moments that are not 0.
+func keepMoments(t *trainer) {
+	var rules []func(*Param) bool // of the stages
+	var start snapshot
+	prepare, log := t.beforePhase, t.afterStep
+	t.beforePhase = func(s *stepper) {
+		rules = nil
+		for i := range t.plan {
+			rules = append(rules, t.plan[i].frozen)
+			t.plan[i].frozen = func(*Param) bool { return false }
+		}
+		start.save(t.model.Params())
+		if prepare != nil {
+			prepare(s)
+		}
+	}
+	t.afterStep = func(step int, r stepResult) error {
+		for i, p := range t.model.Params() {
+			if rules[t.stage](p) {
+				copy(p.W, start[i])
+			}
+		}
+		if log == nil {
+			return nil
+		}
+		return log(step, r)
+	}
+}
+
 // clipLogits replaces the clipping of a step by a classic mistake, which --clip-logits makes on purpose: it limits only
 // the gradient with respect to the logits. The gradients of the parameters have no limit then.
 func clipLogits(s *stepper) {

@@ -176,6 +176,8 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.Float64Var(&c.Clip, "clip", c.Clip, "limit of the global gradient norm; 0: off")
 	fs.BoolVar(&c.ClipLogits, "clip-logits", c.ClipLogits,
 		"for ablate only: --clip limits the gradient with respect to the logits instead of the parameters")
+	fs.BoolVar(&c.KeepMoments, "keep-moments", c.KeepMoments,
+		"for ablate only: what a plan freezes has gradients and moments, and only its weights rest")
 	fs.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay, of matrices only")
 	fs.Float64Var(&c.Beta2, "beta2", c.Beta2, "Adam's decay of squared gradients")
 	fs.IntVar(&c.Warmup, "warmup-steps", c.Warmup, "steps of linear warm-up at the start of each phase")

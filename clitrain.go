@@ -133,6 +133,9 @@ func (s *session) train(c *terminal.Console) error {
 	if every := s.cfg.LogSteps; every > 0 {
 		logSteps(every, t, s.monitor.write)
 	}
+	if s.cfg.KeepMoments {
+		keepMoments(t)
+	}
 	if len(s.prompts) > 0 {
 		logSamples(t, s.prompts, s.monitor.write)
 	}

@@ -185,6 +185,26 @@ func TestFreeze_AReleaseHappensAtItsStep(t *testing.T) {
 	}
 }
 
+func TestFreeze_WithKeptMomentsTheWeightsRestAndTheMomentsGoOn(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnSteps = 7 })
+	keepMoments(r.trainer)
+	before, steps := r.weights(), 0
+	rest := r.afterStep
+	r.afterStep = func(step int, result stepResult) error {
+		err := rest(step, result)
+		for i, p := range r.model.Params() {
+			require.Equal(t, step <= 7 && isAttention(p), slices.Equal(before[i], p.W), "%s after step %d", p.Name, step)
+		}
+		steps = step
+		return err
+	}
+	r.run(t)
+	require.Equal(t, 20, steps)
+	for i, p := range r.model.Params() {
+		require.Equal(t, 20, r.stepper.opt.state[i].t, p.Name)
+	}
+}
+
 func TestFreeze_WhatTheUserFrozeNoPlanReleases(t *testing.T) {
 	for name, change := range map[string]func(*Config, *phase){
 		"no plan":       nil,

@@ -168,13 +168,13 @@ func (t *trainer) step(samples []example, sum *epochSum) error {
 		return err
 	}
 	sum.add(result)
+	if t.afterStep != nil {
+		err = t.afterStep(t.steps, result)
+	}
 	if last {
 		sum.updates = updateRatios(t.model.Params(), t.before)
 	}
-	if t.afterStep != nil {
-		return t.afterStep(t.steps, result)
-	}
-	return nil
+	return err
 }
 
 // validate returns the mean loss over the held-out samples, or nil when there are none.
