@@ -43,7 +43,7 @@ type ablationPlan struct {
 	lr      float64           // learning rate of the base
 	seeds   []uint64          // of each change
 	changes []*ablation       // the stable configuration first
-	data    map[string]string // digests by phase
+	data    map[string]string // digests of what every run starts from
 	program string            // digest of this build
 	study   *studyPlan        // what the command runs instead; nil without --study
 
@@ -114,7 +114,9 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan.data = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	if plan.data, err = inputDigests(&cfg, text, chat); err != nil {
+		return nil, err
+	}
 	if plan.program, err = programDigest(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -159,6 +160,8 @@ func trainFlags(fs *flag.FlagSet, c *Config, r *runFlags) {
 func configFlags(fs *flag.FlagSet, c *Config) {
 	commonFlags(fs, c)
 	modelFlags(fs, &c.Model)
+	fs.StringVar(&c.InitFrom, "init-from", c.InitFrom,
+		"start from the weights, the sizes and the tokenizer of a saved model, a safetensors `FILE`")
 	dataFlags(fs, c)
 	fs.Float64Var(&c.ValFraction, "val-fraction", c.ValFraction, "share of the samples held out for validation")
 	fs.BoolVar(&c.TrainOnAll, "train-on-all", c.TrainOnAll,
@@ -227,7 +230,7 @@ func parseTrain(c *terminal.Console, args []string) (*Config, *runFlags, map[str
 	if r.quick {
 		cfg.applyQuick(func(name string) bool { return given(fs, name) })
 	}
-	if err := cfg.validate(); err != nil {
+	if err := cmp.Or(cfg.applyInitFrom(fs), cfg.validate()); err != nil {
 		return nil, nil, nil, err
 	}
 	for _, f := range []struct {

@@ -73,10 +73,13 @@ func (p *interactiveRun) path(name string) string {
 	return filepath.Join(cmp.Or(p.session.flags.checkpointDir, checkpointFolder), name)
 }
 
-// chooseStart offers the saved models and loads the chosen one. It reports whether training comes before the
-// conversation.
+// chooseStart offers the saved models, unless --init-from names one. It loads the chosen one, or makes it the start of
+// the training. It reports whether training comes before the conversation.
 func (p *interactiveRun) chooseStart() (mustTrain bool, err error) {
 	s, out := p.session, p.dialog.Console.Out
+	if s.cfg.InitFrom != "" {
+		return true, nil
+	}
 	var found []string
 	for _, name := range []string{finalModel, pretrainedModel} {
 		if info, err := os.Stat(p.path(name)); err == nil && info.Mode().IsRegular() {
@@ -101,11 +104,15 @@ func (p *interactiveRun) chooseStart() (mustTrain bool, err error) {
 			path = found[1]
 		}
 	}
-	if s.model, s.tokenizer, err = loadModel(path); err != nil {
+	if choice == "continue" {
+		err = s.cfg.startFrom(path)
+	} else if s.model, s.tokenizer, err = loadModel(path); err == nil {
+		s.cfg.Model = s.model.ModelConfig
+	}
+	if err != nil {
 		return false, err
 	}
-	s.cfg.Model = s.model.ModelConfig
-	fmt.Fprintf(out, "loaded: %s, %d parameters\n", path, s.model.ParamCount())
+	fmt.Fprintf(out, "loaded: %s, %.0f parameters\n", path, s.cfg.Model.weights())
 	if choice == "load" {
 		return false, nil
 	}
@@ -129,9 +136,6 @@ func (p *interactiveRun) chooseWord(question string, words ...string) (chosen st
 
 // choosePlan asks for the epochs and the learning rate with which pretraining continues.
 func (p *interactiveRun) choosePlan() error {
-	if !p.session.tokenizer.hasChatTokens() {
-		return errors.New("the model has no tokens for the speakers of a conversation: its training cannot continue here")
-	}
 	plan := p.session.cfg.Pretrain
 	epochs, lr := strconv.Itoa(plan.Epochs), strconv.FormatFloat(plan.LR, 'g', -1, 64)
 	err := p.dialog.Choose("epochs of pretraining", epochs, func(reply string) error {

@@ -60,7 +60,7 @@ type session struct {
 	model     *LLM
 	monitor   *monitor
 	phases    []*phase
-	heldout   []example                // of the repository's data; empty for other data
+	heldout   *corpus                  // questions of the repository's data; nil for other data
 	prompts   map[string]*samplePrompt // by phase, of the samples in the log; nil without a log
 
 	unfinished bool // another phase follows the current phase
@@ -105,6 +105,9 @@ func (s *session) run(c *terminal.Console) error {
 	}
 	fmt.Fprintf(c.Out, "GoGPT %s: %d parameters, vocabulary %d (%s), kernel %s, %d threads\n",
 		version, s.model.ParamCount(), s.tokenizer.size(), s.tokenizer.kind, kernel.Name(), kernel.Threads())
+	if from := s.cfg.InitFrom; from != "" {
+		fmt.Fprintf(c.Out, "initial weights and tokenizer: %s\n", from)
+	}
 	if err := s.monitor.write(runlog.Run{Event: "run", Config: s.values, Seed: s.cfg.Seed, Data: digests,
 		Parameters: s.model.ParamCount(), Vocab: s.tokenizer.size(), Kernel: kernel.Name(),
 		Version: version, Numerics: numerics}); err != nil {
@@ -162,15 +165,33 @@ func (s *session) train(c *terminal.Console) error {
 	}
 	saved := s.saveAll(c)
 	end := runlog.End{Reason: reason}
-	if err := cmp.Or(failed, saved); err != nil {
-		end = endOf(err)
+	measured := s.measureHeldout(t, &end)
+	if err := cmp.Or(failed, saved, measured); err != nil {
+		failure := endOf(err)
+		end.Reason, end.Error = failure.Reason, failure.Error
 	}
-	if len(s.heldout) > 0 {
-		loss := t.eval.loss(s.heldout)
-		held := strictjson.Float(loss.mean())
-		end.Heldout = &held
+	return errors.Join(failed, saved, measured, s.monitor.end(end))
+}
+
+// measureHeldout adds the loss on the held-out questions to the last record. If the run got as far as tuning, it adds
+// the share of the questions that the model answers word for word.
+func (s *session) measureHeldout(t *trainer, end *runlog.End) error {
+	if s.heldout == nil {
+		return nil
 	}
-	return errors.Join(failed, saved, s.monitor.end(end))
+	loss := t.eval.loss(newDataset(s.tokenizer, s.heldout, s.cfg.Model.Context, false, false).inOrder())
+	mean := strictjson.Float(loss.mean())
+	end.Heldout = &mean
+	if t.phase == nil || t.phase.name != "finetune" {
+		return nil
+	}
+	share, err := exactMatch(s.model, s.tokenizer, s.heldout.Pairs)
+	if err != nil {
+		return fmt.Errorf("held-out questions: %w", err)
+	}
+	exact := strictjson.Float(share)
+	end.ExactMatch, s.monitor.questions = &exact, len(s.heldout.Pairs)
+	return nil
 }
 
 // saveAll saves the model to the files that the flags name.

@@ -4,15 +4,17 @@ import "fmt"
 
 // What a run trains on: the data of its phases, their tokenizer, and the model.
 
-// prepare loads and splits the data and makes the datasets. Unless the session has loaded a model, it also builds the
-// tokenizer, from the training part of the data, and a new model.
+// prepare loads and splits the data, sets the tokenizer and the model, and makes the datasets. It returns the digests
+// of everything that the run starts from.
 func (s *session) prepare() (digests map[string]string, err error) {
 	cfg := s.cfg
 	text, chat, err := loadTrainingCorpora(cfg)
 	if err != nil {
 		return nil, err
 	}
-	digests = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	if digests, err = inputDigests(cfg, text, chat); err != nil {
+		return nil, err
+	}
 	text, heldText, err := splitCorpus(text, cfg.ValFraction, cfg.Seed)
 	if err != nil {
 		return nil, err
@@ -21,14 +23,9 @@ func (s *session) prepare() (digests map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.model == nil {
-		if s.tokenizer, err = buildTokenizer(cfg, text, chat); err != nil {
-			return nil, err
-		}
-		cfg.Model.Vocab = s.tokenizer.size()
-		s.model = newLLM(cfg.Model, newRNG(cfg.Seed, initStream))
+	if err := s.initModel(text, chat); err != nil {
+		return nil, err
 	}
-	cfg.Model = s.model.ModelConfig
 	if err := s.addPhase("pretrain", cfg.Pretrain, pretrainOrder, text, heldText); err != nil {
 		return nil, err
 	}
@@ -63,14 +60,9 @@ func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, 
 }
 
 // loadHeldout reads the held-out questions of the repository's data, which no run trains on.
-func (s *session) loadHeldout() error {
-	if s.cfg.PretrainData != "" || s.cfg.ChatData != "" {
-		return nil
+func (s *session) loadHeldout() (err error) {
+	if s.cfg.PretrainData == "" && s.cfg.ChatData == "" {
+		s.heldout, err = loadUserOrBuiltIn("", heldoutFile)
 	}
-	held, err := loadUserOrBuiltIn("", heldoutFile)
-	if err != nil {
-		return err
-	}
-	s.heldout = newDataset(s.tokenizer, held, s.cfg.Model.Context, false, false).inOrder()
-	return nil
+	return err
 }

@@ -22,8 +22,8 @@ type PhaseConfig struct {
 
 // Config is everything that decides a run. The same Config on the same data gives the same bits.
 type Config struct {
-	Model ModelConfig
-
+	Model              ModelConfig
+	InitFrom           string // saved model whose weights and tokenizer the run starts from; empty: new ones
 	Pretrain, Finetune PhaseConfig
 
 	// the optimizer's step

@@ -35,6 +35,7 @@ type monitor struct {
 	tty       io.Writer // the live line; nil: no terminal
 	color     bool      // of the live line
 	observers []observer
+	questions int // held-out questions that runlog.End.ExactMatch counts
 
 	started time.Time
 	began   float64                    // seconds from the start of the run to that of the current phase
@@ -181,7 +182,12 @@ func (m *monitor) end(r runlog.End) error {
 		}
 	}
 	if r.Heldout != nil {
-		fmt.Fprintf(m.out, "held-out questions: loss %.4f, ppl %.2f\n", float64(*r.Heldout), math.Exp(float64(*r.Heldout)))
+		fmt.Fprintf(m.out, "held-out questions: loss %.4f, ppl %.2f", float64(*r.Heldout), math.Exp(float64(*r.Heldout)))
+		if r.ExactMatch != nil {
+			right := math.Round(float64(*r.ExactMatch) * float64(m.questions))
+			fmt.Fprintf(m.out, "; %.0f of %d answered word for word", right, m.questions)
+		}
+		fmt.Fprintln(m.out)
 	}
 	fmt.Fprintf(m.out, "ended: %s after %s\n", r.Reason, time.Since(m.started).Round(100*time.Millisecond))
 	return m.write(r)
@@ -269,6 +275,11 @@ var programDigest = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return fileDigest(path)
+})
+
+// fileDigest returns the SHA-256 of a file, in hexadecimal.
+func fileDigest(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -279,4 +290,4 @@ var programDigest = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-})
+}

@@ -93,10 +93,17 @@ func TestMonitor_TheEndReportsReasonHealthAndHeldOutLoss(t *testing.T) {
 	held := strictjson.Float(2)
 	require.NoError(t, m.end(runlog.End{Reason: runlog.MaxSteps, Heldout: &held}))
 	require.Contains(t, out.String(), "health of pretrain: healthy")
-	require.Contains(t, out.String(), "held-out questions: loss 2.0000, ppl 7.39")
+	require.Contains(t, out.String(), "held-out questions: loss 2.0000, ppl 7.39\n", "no answers")
 	require.Contains(t, out.String(), "ended: max_steps after")
 	require.ElementsMatch(t, []string{"event", "reason", "heldout_loss", "health", "elapsed_sec"}, keysOf(t, log.Bytes()))
 	require.Contains(t, log.String(), `"health":{"pretrain":{"verdict":"healthy"`)
+
+	share := strictjson.Float(float64(15) / 22) // times 22 it is a little below 15
+	m.questions = 22
+	out.Reset()
+	require.NoError(t, m.end(runlog.End{Reason: runlog.MaxSteps, Heldout: &held, ExactMatch: &share}))
+	require.Contains(t, out.String(), "held-out questions: loss 2.0000, ppl 7.39; 15 of 22 answered word for word\n")
+	require.Contains(t, log.String(), `"heldout_loss":2,"heldout_exact_match":0.6818181818181818,`)
 }
 
 func TestMonitor_EveryPhaseHasItsOwnVerdict(t *testing.T) {

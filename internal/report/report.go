@@ -106,6 +106,10 @@ func newRunCard(l *runlog.Log, color int) runCard {
 		loss := chart.ShortNumber(float64(*l.End.Heldout))
 		card.Facts = append(card.Facts, fact{"loss on held-out questions", loss})
 	}
+	if l.End.ExactMatch != nil {
+		share := fmt.Sprintf("%.3g %%", 100*float64(*l.End.ExactMatch))
+		card.Facts = append(card.Facts, fact{"held-out questions answered word for word", share})
+	}
 	card.Error = l.End.Error
 	return card
 }
@@ -187,7 +191,7 @@ type configRow struct {
 	Values []string
 }
 
-// newConfigTable returns the flags and the digests of the data, in the order of their names.
+// newConfigTable returns the flags and the digests of what the runs started from, in the order of their names.
 func newConfigTable(runs []*runlog.Log) configTable {
 	var table configTable
 	flags := map[string]bool{}
@@ -196,8 +200,8 @@ func newConfigTable(runs []*runlog.Log) configTable {
 		table.Names = append(table.Names, l.Name)
 		configs[i] = map[string]string{}
 		maps.Copy(configs[i], l.Run.Config)
-		for phase, digest := range l.Run.Data {
-			configs[i]["SHA-256 of the "+phase+" data"] = digest
+		for name, digest := range l.Run.Data {
+			configs[i]["SHA-256: "+name] = digest
 		}
 		for name := range configs[i] {
 			flags[name] = true

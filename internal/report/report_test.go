@@ -76,13 +76,15 @@ func TestReport_TheFactsAreThoseOfTheRun(t *testing.T) {
 		e.Step, e.ClippedShare, e.TokensPerSec = c.step, c.clipped, c.speed
 	}
 	end := records[6].(runlog.End)
-	end.ElapsedSec = 83.4
+	loss, exact := strictjson.Float(0.5), strictjson.Float(0.025)
+	end.ElapsedSec, end.Heldout, end.ExactMatch = 83.4, &loss, &exact
 	records[6] = end
 	facts := factsOf(pageOf(t, records))
 	for name, want := range map[string]string{
 		"vocabulary": "300", "seed": "1", "kernel": "generic", "end": "early stop", "time": "1m23.4s",
 		"best validation loss": "4.5000", "its perplexity": "90.02", "best epoch": "2",
 		"epochs": "3 of 4", "last training loss": "3.0000", "steps": "25",
+		"loss on held-out questions": "0.5", "held-out questions answered word for word": "2.5 %",
 		"tokens per second": "200",  // the median
 		"clipped steps":     "60 %", // 10 of the first ten, 5 of the next ten, none of the last five
 	} {

@@ -14,7 +14,7 @@ type Run struct {
 	Event      string            `json:"event"`  // "run"
 	Config     map[string]string `json:"config"` // every flag and its value
 	Seed       uint64            `json:"seed"`
-	Data       map[string]string `json:"data"` // SHA-256 of the data by phase
+	Data       map[string]string `json:"data"` // SHA-256 of the data by phase, and of the file of --init-from
 	Parameters int               `json:"parameters"`
 	Vocab      int               `json:"vocab"`
 	Kernel     string            `json:"kernel"`
@@ -119,12 +119,13 @@ const (
 
 // End is the last line of a log: why and after what time the run ended.
 type End struct {
-	Event      string            `json:"event"`                  // "end"
-	Reason     string            `json:"reason"`                 // Completed, EarlyStop, …
-	Error      string            `json:"error,omitempty"`        // of a run that failed or diverged
-	Heldout    *strictjson.Float `json:"heldout_loss,omitempty"` // loss on held-out questions
-	Health     map[string]Health `json:"health"`                 // by phase
-	ElapsedSec strictjson.Float  `json:"elapsed_sec"`            // since the start of the run
+	Event      string            `json:"event"`                         // "end"
+	Reason     string            `json:"reason"`                        // Completed, EarlyStop, …
+	Error      string            `json:"error,omitempty"`               // of a run that failed or diverged
+	Heldout    *strictjson.Float `json:"heldout_loss,omitempty"`        // loss on held-out questions
+	ExactMatch *strictjson.Float `json:"heldout_exact_match,omitempty"` // share of them answered word for word; 0…1
+	Health     map[string]Health `json:"health"`                        // by phase
+	ElapsedSec strictjson.Float  `json:"elapsed_sec"`                   // since the start of the run
 }
 
 // The reasons of an end.
