@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -18,8 +19,8 @@ import (
 )
 
 // The read-eval-print loop of a conversation. A line is a question, or a command if it begins with a slash. At a
-// terminal the turns form one conversation. From a file or a pipe every line is a question of its own and gets one line
-// of answer.
+// terminal the turns form one conversation, and three commands need no slash. From a file or a pipe every line is a
+// question of its own and gets one line of answer.
 
 // repl is a conversation with a person or a pipe.
 type repl struct {
@@ -73,9 +74,17 @@ func (r *repl) execute(line string) error {
 		return r.command(line)
 	case !r.dialog.Person:
 		r.chat.clear()
+	case slices.Contains(plainCommands, strings.ToLower(line)):
+		command := "/" + strings.ToLower(line)
+		r.note(line + ": as " + command)
+		return r.command(command)
 	}
 	return r.reply(line)
 }
+
+// plainCommands need no slash at a terminal, when nothing else is on the line and in any case of letters: they are the
+// commands of RustGPT.
+var plainCommands = []string{"exit", "clear", "save"}
 
 // sideOutput returns the stream for prompts and the output of commands.
 func (r *repl) sideOutput() io.Writer {
@@ -205,6 +214,9 @@ func (r *repl) command(line string) error {
 func (r *repl) help(string) error {
 	for _, cmd := range replCommands() {
 		fmt.Fprintf(r.sideOutput(), "  %-18s %s\n", strings.TrimSpace(cmd.name+" "+cmd.argument), cmd.purpose)
+	}
+	if r.dialog.Person {
+		fmt.Fprintf(r.sideOutput(), "Alone on a line, these need no slash: %s.\n", strings.Join(plainCommands, ", "))
 	}
 	fmt.Fprintln(r.sideOutput(), "Anything else is a question. To edit lines with a history, start: rlwrap gogpt chat …")
 	return nil

@@ -77,6 +77,31 @@ func TestREPL_APersonsTurnsAreOneConversation(t *testing.T) {
 	require.Equal(t, 2, r.chat.firstShown)
 }
 
+func TestREPL_APersonNeedsNoSlashForExitClearAndSave(t *testing.T) {
+	r, out, notes, err := conversation(t, true, "one", "/help", "Clear", "save", "two", "EXIT", "three")
+	require.NoError(t, err)
+	inOrder(t, notes.String(), "(Clear: as /clear)\n(a new conversation)\n", "(save: as /save)\n(/save takes FILE.json",
+		"(EXIT: as /exit)\n")
+	require.Contains(t, out.String(), "Alone on a line, these need no slash: exit, clear, save.\n")
+	require.Len(t, r.chat.turns, 2)
+	require.Equal(t, "two", r.chat.turns[1].User)
+	require.Equal(t, 1, r.chat.firstShown)
+
+	questions := []string{"exit now", "please clear", "save.", "quit", "exit /exit"}
+	r, _, notes, err = conversation(t, true, questions...)
+	require.NoError(t, err)
+	require.Len(t, r.chat.turns, len(questions))
+	require.NotContains(t, notes.String(), ": as /")
+}
+
+func TestREPL_InAPipeExitClearAndSaveAreQuestions(t *testing.T) {
+	r, out, notes, err := conversation(t, false, "exit", "clear", "save", "/help")
+	require.NoError(t, err)
+	require.Len(t, r.chat.turns, 3)
+	require.NotContains(t, notes.String(), ": as /")
+	require.NotContains(t, out.String(), "no slash")
+}
+
 func TestREPL_AMistypedCommandGetsAHint(t *testing.T) {
 	_, out, notes, err := conversation(t, true, "/hlep", "/nonsense", "/set", "/set heat=1", "/set temperature",
 		"/set top-k=many", "/set top-p=0", "/beam", "/beam 0", "/save", "/save talk.jsonl", "/why", "one",

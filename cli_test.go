@@ -123,7 +123,7 @@ func TestCommandLine_ARunThatCannotStartExitsWithOne(t *testing.T) {
 		"the folder contains no .json": tiny("--pretrain-data=" + folder),
 		"invalid UTF-8 at byte 3":      tiny("--pretrain-data=" + textFile(t, "bad.txt", "abc\xff")),
 		"row 2: ":                      tiny("--pretrain-data=" + textFile(t, "rows.json", `["a", 5]`)),
-		"pairs and nothing else":       tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
+		"row 1: does not begin with":   tiny("--chat-data="+textFile(t, "chat.json", `["a"]`), "--finetune-epochs=1"),
 		"leaves nothing to train on":   tiny("--val-fraction=0.5", "--pretrain-data="+one),
 		"--val-fraction=0.01: pretrain data: no held-out sample": tiny("--val-fraction=0.01", "--pretrain-data="+short),
 		"m.safetensors: ":              {"eval", "--model=" + model, "--data=" + textFile(t, "d.json", `["a"]`)},

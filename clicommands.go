@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"gogpt/internal/kernel"
 	"gogpt/internal/strictjson"
@@ -37,7 +38,7 @@ func evalCommand(c *terminal.Console, args []string) error {
 	if err != nil {
 		return err
 	}
-	text, err := loadCorpusPath(*data)
+	text, err := readCorpus(pathFS{}, *data, (*corpus).addTextOrDialogue)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,8 @@ func evalCommand(c *terminal.Console, args []string) error {
 	fmt.Fprintf(c.Out, "loss %.4f  ppl %.3f  bits/byte %.4f  tokens %d",
 		float64(r.AvgLoss), float64(r.PPL), float64(r.BitsPerByte), r.Tokens)
 	if r.ExactMatch != nil {
-		fmt.Fprintf(c.Out, "  exact match %.1f %% of %d", 100*float64(*r.ExactMatch), len(text.Pairs))
+		answers := len(slices.Concat(text.conversations()...))
+		fmt.Fprintf(c.Out, "  exact match %.1f %% of %d", 100*float64(*r.ExactMatch), answers)
 	}
 	fmt.Fprintln(c.Out)
 	return nil
@@ -74,7 +76,7 @@ func tokenizeCommand(c *terminal.Console, args []string) error {
 	vocab := fs.String("vocab", "", "GPT-2's encoder.json, a `FILE`")
 	merges := fs.String("merges", "", "GPT-2's vocab.bpe, a `FILE`")
 	text := fs.String("text", "", "the `TEXT`; default: standard input")
-	mask := fs.Bool("mask", false, "the text is a {\"user\",\"assistant\"} pair: show which tokens the tuning loss counts")
+	mask := fs.Bool("mask", false, "the text is "+aConversation+": show which tokens the tuning loss counts")
 	asJSON := fs.Bool("json", false,
 		"print one JSON object, its pieces spelled as in GPT-2's files: one character per byte, Ġ for a space")
 	if err := parseFlags(c, fs, args); err != nil {
@@ -93,7 +95,7 @@ func tokenizeCommand(c *terminal.Console, args []string) error {
 	}
 	r := tokenizeResult{IDs: []int{}, Pieces: []string{}}
 	if *mask {
-		if r, err = tokenizePair(t, *text); err != nil {
+		if r, err = tokenizeChat(t, *text); err != nil {
 			return err
 		}
 	} else {
@@ -139,16 +141,16 @@ func loadTokenizer(model, vocab, merges string) (*tokenizer, error) {
 	return nil, usagef("tokenize takes either --model=FILE or --vocab=FILE with --merges=FILE")
 }
 
-// tokenizePair tokenizes a {"user","assistant"} pair as training does.
-func tokenizePair(t *tokenizer, text string) (tokenizeResult, error) {
+// tokenizeChat tokenizes a {"user","assistant"} pair or a dialogue as training does.
+func tokenizeChat(t *tokenizer, text string) (tokenizeResult, error) {
 	if !t.hasChatTokens() {
 		return tokenizeResult{}, usagef("--mask: this vocabulary has no tokens for a conversation")
 	}
-	p, err := parsePairText(text)
+	turns, err := parseChatText(text)
 	if err != nil {
-		return tokenizeResult{}, usagef("--mask: the text is not a {\"user\":…,\"assistant\":…} pair: %v", err)
+		return tokenizeResult{}, usagef("--mask: the text is not %s: %v", aConversation, err)
 	}
-	e := chatExample(t, []pair{p}, false)
+	e := chatExample(t, turns, false)
 	return tokenizeResult{IDs: e.tokens, Mask: e.lossMask}, nil
 }
 

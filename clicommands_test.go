@@ -49,6 +49,18 @@ func TestEval_MeasuresASavedModel(t *testing.T) {
 	require.Contains(t, out, "of 1\n")
 }
 
+func TestEval_ReadsTheChatFilesOfRustGPT(t *testing.T) {
+	_, _, model := savedModel(t)
+	texts := textFile(t, "d.json", `["User: a? Assistant: b </s>", "用户：c助手：d用户：e助手：f", "a text"]`)
+	code, out, err := gogpt(t, "eval", "--model="+model, "--data="+texts)
+	require.Equal(t, exitOK, code, err)
+	require.Contains(t, out, fmt.Sprintf("tokens %d ", 2+4+len("a text.")))
+	require.Contains(t, out, "of 3\n")
+	code, _, err = gogpt(t, "eval", "--model="+model, "--data="+textFile(t, "d.json", `["a text", "User: a?"]`))
+	require.Equal(t, exitError, code)
+	require.Contains(t, err, "d.json: row 2: turn 1: no ")
+}
+
 // plainModel saves an untrained model whose vocabulary has only the given special tokens.
 func plainModel(t *testing.T, specials ...string) string {
 	vocab, err := byteVocab(minVocabSize)
@@ -64,12 +76,13 @@ func plainModel(t *testing.T, specials ...string) string {
 // A command fails with an error that names the missing tokens only where its data needs them.
 func TestCommands_UseAModelWithoutSpecialTokens(t *testing.T) {
 	rows, pairs := textFile(t, "rows.json", `["ab"]`), textFile(t, "pairs.json", `[{"user":"a?","assistant":"b"}]`)
+	dialogues := textFile(t, "dialogues.json", `["User: a? Assistant: b User: c? Assistant: d"]`)
 	stream := textFile(t, "stream.txt", "a running text")
 	for _, c := range []struct{ specials, works, fails []string }{
-		{nil, []string{stream}, []string{rows, pairs}},
-		{[]string{endOfText}, []string{stream, rows}, []string{pairs}},
-		{[]string{userTurn, assistantTurn}, []string{stream}, []string{rows, pairs}},
-		{[]string{endOfText, userTurn, assistantTurn}, []string{stream, rows, pairs}, nil},
+		{nil, []string{stream}, []string{rows, pairs, dialogues}},
+		{[]string{endOfText}, []string{stream, rows}, []string{pairs, dialogues}},
+		{[]string{userTurn, assistantTurn}, []string{stream}, []string{rows, pairs, dialogues}},
+		{[]string{endOfText, userTurn, assistantTurn}, []string{stream, rows, pairs, dialogues}, nil},
 	} {
 		model := "--model=" + plainModel(t, c.specials...)
 		for _, data := range c.works {
@@ -168,6 +181,14 @@ func TestTokenize_MarksTheTokensThatTheLossCounts(t *testing.T) {
 		require.Contains(t, err, "--mask: the text is not a ")
 		require.Contains(t, err, want)
 	}
+	const dialogue = "User: a? Assistant: b </s> User: c? Assistant: d </s>"
+	code, out, err = gogpt(t, "tokenize", "--model="+model, "--text="+dialogue, "--mask", "--json")
+	require.Equal(t, exitOK, code, err)
+	onlyJSON(t, out, &r)
+	require.Equal(t, chatExample(tok, []pair{{"a?", "b"}, {"c?", "d"}}, false).tokens, r.IDs)
+	code, _, err = gogpt(t, "tokenize", "--model="+model, "--text=User: a?", "--mask")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, err, `pair or a string "User: … Assistant: …": turn 1: no "Assistant:"`)
 	input := strings.NewReader("\n {\"assistant\":\"b\",\"user\":\"a?\"}\n")
 	code, _, err = gogptReading(t, input, "tokenize", "--model="+model, "--mask")
 	require.Equal(t, exitOK, code, err)

@@ -140,7 +140,7 @@ func dataFlags(fs *flag.FlagSet, c *Config) {
 	fs.StringVar(&c.PretrainData, "pretrain-data", c.PretrainData,
 		"pretraining `FILE` or folder (.json, .jsonl, .txt); default: the built-in sentences")
 	fs.StringVar(&c.ChatData, "chat-data", c.ChatData,
-		"instruction-tuning `FILE` or folder of {\"user\",\"assistant\"} pairs; default: the built-in pairs")
+		"instruction-tuning `FILE` or folder of conversations, each "+aConversation+"; default: the built-in pairs")
 	fs.StringVar(&c.Tokenizer, "tokenizer", c.Tokenizer, "`bpe` (byte-level merges) or char (whole characters)")
 }
 

@@ -41,6 +41,9 @@ func (p *interactiveRun) run() error {
 		when = "after training"
 		s.started = func() error { return p.answerTestPrompt("before training") }
 		s.pretrained = func() error {
+			if !s.unfinished { // the question after training is about the same model
+				return nil
+			}
 			return p.offerSave("the pretrained model", p.path(pretrainedModel), p.path(pretrainedModel))
 		}
 		if err := s.run(p.dialog.Console); err != nil {

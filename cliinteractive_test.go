@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,6 +161,34 @@ func TestInteractive_ASaveFlagReplacesTheQuestion(t *testing.T) {
 		require.Equal(t, exitOK, code, notes)
 		require.NotContains(t, out, "save the ")
 		require.Contains(t, out, "saved: ")
+	}
+}
+
+// The model after pretraining is the final one when no tuning follows.
+func TestInteractive_AsksToSaveOncePerModel(t *testing.T) {
+	for _, c := range []struct {
+		flags []string
+		saved []string
+	}{
+		{[]string{"--quick"}, []string{finalPath}},
+		{[]string{"--finetune-epochs=0"}, []string{finalPath}},
+		{[]string{"--finetune-epochs=1", "--pretrain-epochs=0"}, []string{finalPath}},
+		{[]string{"--finetune-epochs=1"}, []string{pretrainedPath, finalPath}},
+	} {
+		t.Chdir(t.TempDir())
+		flags := append(append(smallData(t), "--no-interactive=false"), c.flags...)
+		args := slices.DeleteFunc(tiny(flags...), func(flag string) bool {
+			return strings.HasPrefix(flag, "--finetune-epochs") && !slices.Contains(c.flags, flag)
+		})
+		code, out, notes := gogptReading(t, &script{t, nil}, args...)
+		require.Equal(t, exitOK, code, notes)
+		require.Equal(t, len(c.saved), strings.Count(out, "save the "), out)
+		for _, path := range c.saved {
+			inOrder(t, out, "["+path+"]", "saved: "+path)
+		}
+		saved, err := filepath.Glob(checkpointFolder + "/*")
+		require.NoError(t, err)
+		require.Len(t, saved, len(c.saved))
 	}
 }
 

@@ -185,7 +185,7 @@ func (s *session) measureHeldout(t *trainer, end *runlog.End) error {
 	if t.phase == nil || t.phase.name != "finetune" {
 		return nil
 	}
-	share, err := exactMatch(s.model, s.tokenizer, s.heldout.Pairs)
+	share, err := exactMatch(s.model, s.tokenizer, s.heldout.conversations())
 	if err != nil {
 		return fmt.Errorf("held-out questions: %w", err)
 	}

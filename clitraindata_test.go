@@ -181,6 +181,7 @@ func TestVocabulary_IsBuiltFromTheDataOfThePhases(t *testing.T) {
 		questions += p.User + p.Assistant
 	}
 	rows, pairs := "--pretrain-data="+jsonFile(t, []string{"ä", "öü"}), "--chat-data="+jsonFile(t, []pair{{"é", "ñ"}})
+	dialogues := "--chat-data=" + jsonFile(t, []string{"用户：甲助手：乙用户：丙助手：丁"})
 	stream := "--pretrain-data=" + textFile(t, "stream.txt", "ß in a running text of æ and ø")
 	for _, c := range []struct {
 		flags  []string
@@ -193,6 +194,7 @@ func TestVocabulary_IsBuiltFromTheDataOfThePhases(t *testing.T) {
 		{[]string{rows, "--finetune-epochs=1"}, "äöü" + questions},
 		{[]string{pairs}, "éñ" + sentences},
 		{[]string{pairs, "--pretrain-epochs=0"}, "éñ"},
+		{[]string{dialogues, "--pretrain-epochs=0"}, "甲乙丙丁"},
 		{[]string{"--pretrain-epochs=0"}, sentences + questions},
 	} {
 		flags := []string{"--tokenizer=char", "--vocab-size=4000", "--max-steps=1", "--context=128"}
@@ -229,17 +231,32 @@ func TestContext_CutsSamplesIntoWindows(t *testing.T) {
 	}
 }
 
+// A chat file of RustGPT trains the same bits as its pairs. As pretraining data it is plain text.
+func TestTrain_ReadsTheChatFilesOfRustGPT(t *testing.T) {
+	pairs := "--chat-data=" + jsonFile(t, []pair{{"What is rain?", "Water that falls."}, {"你好！", "你好！"}})
+	texts := jsonFile(t, []string{"User: What is rain? Assistant: Water that falls. </s>", "用户：你好！助手：你好！"})
+	tuning := []string{"--pretrain-epochs=0", "--finetune-epochs=2", "--tokenizer=char"}
+	want := finish(t, exitOK, append(tuning, pairs)...)
+	got := finish(t, exitOK, append(tuning, "--chat-data="+texts)...)
+	require.Equal(t, want.epochs[1].AvgLoss, got.epochs[1].AvgLoss)
+	for i, p := range want.model.Params() {
+		require.Equal(t, p.W, got.model.Params()[i].W, p.Name)
+	}
+	plain := finish(t, exitOK, "--pretrain-data="+texts, "--tokenizer=char", "--vocab-size=400")
+	require.Equal(t, charactersOf("用户：你好！助手：你好！"), plain.characters())
+	require.Equal(t, charactersOf("你好！"), got.characters())
+}
+
 func TestTrain_RefusesUnsuitableData(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{"pairs.json": `[{"user":"a","assistant":"b"}]`, "text.txt": "a text"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
 	}
 	mixed := jsonFile(t, []any{pair{"a", "b"}, "a row"})
-	const onlyPairs = `tuning takes {"user","assistant"} pairs and nothing else`
 	for _, c := range []struct{ flag, want string }{
-		{"--chat-data=" + mixed, mixed + ": " + onlyPairs},
-		{"--chat-data=" + folder, folder + ": " + onlyPairs},
-		{"--chat-data=" + jsonFile(t, []string{"a row"}), onlyPairs},
+		{"--chat-data=" + mixed, mixed + ": row 2: does not begin with a user's turn"},
+		{"--chat-data=" + folder, folder + ": tuning takes conversations and no .txt file"},
+		{"--chat-data=" + jsonFile(t, []string{"User: a"}), `row 1: turn 1: no "Assistant:" or "助手：" after the question`},
 		{"--pretrain-data=" + textFile(t, "letter.txt", "a"), "pretrain: the data holds no sample of two tokens"},
 	} {
 		code, out, err := gogpt(t, tiny(c.flag)...)

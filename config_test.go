@@ -14,19 +14,28 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gogpt/internal/terminal"
 )
 
-// readmeFlag is a flag of training as the README's table documents it.
-type readmeFlag struct{ value, meaning string }
+// documentedFlag is a flag of training as the table of a page documents it.
+type documentedFlag struct{ value, meaning string }
 
-// readmeFlags reads the rows "| `--a` `--b` | default of a, default of b | meaning |".
-func readmeFlags(t *testing.T) map[string]readmeFlag {
-	text, err := os.ReadFile(filepath.Join(packageFolder, "README.md"))
+// readmeFlags reads the table of the README.
+func readmeFlags(t *testing.T) map[string]documentedFlag {
+	flags := documentedFlags(t, "README.md")
+	require.Greater(t, len(flags), 30)
+	return flags
+}
+
+// documentedFlags reads the rows "| `--a` `--b` | default of a, default of b | meaning |" of a page.
+func documentedFlags(t *testing.T, page string) map[string]documentedFlag {
+	text, err := os.ReadFile(filepath.Join(packageFolder, page))
 	require.NoError(t, err)
-	flags := map[string]readmeFlag{}
+	flags := map[string]documentedFlag{}
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(line, "|")
-		if len(cells) < 4 || !strings.HasPrefix(cells[1], " `--") {
+		if len(cells) < 5 || !strings.HasPrefix(cells[1], " `--") {
 			continue
 		}
 		separator := ", "
@@ -35,21 +44,25 @@ func readmeFlags(t *testing.T) map[string]readmeFlag {
 		}
 		values := strings.Split(strings.TrimSpace(cells[2]), separator)
 		for i, name := range regexp.MustCompile(`--([a-z0-9-]+)`).FindAllStringSubmatch(cells[1], -1) {
-			flags[name[1]] = readmeFlag{values[min(i, len(values)-1)], cells[3]}
+			flags[name[1]] = documentedFlag{values[min(i, len(values)-1)], cells[3]}
 		}
 	}
-	require.Greater(t, len(flags), 30)
 	return flags
 }
 
 func TestConfig_DefaultsAreThoseOfTheReadme(t *testing.T) {
+	requireDefaults(t, readmeFlags(t))
+}
+
+// requireDefaults asserts that a page documents the defaults of the program.
+func requireDefaults(t *testing.T, flags map[string]documentedFlag) {
 	c := defaultConfig()
 	require.NoError(t, c.validate())
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
 	trainFlags(fs, &c, new(runFlags))
 	inWords := map[string][]string{"off": {"false", "0", ""}, "no limit": {"0"}, "built in": {""}, "–": {"", "0"},
 		"all cores": {strconv.Itoa(runtime.GOMAXPROCS(0))}}
-	for name, documented := range readmeFlags(t) {
+	for name, documented := range flags {
 		f := fs.Lookup(name)
 		require.NotNil(t, f, "the README names --%s", name)
 		if name == "kernel" { // its value is the kernel in use, its default "auto"
@@ -68,6 +81,54 @@ func TestConfig_DefaultsAreThoseOfTheReadme(t *testing.T) {
 		require.NoError(t, err, "--%s", name)
 		require.Equal(t, want, got, "--%s", name)
 	}
+}
+
+// docs/from-rustgpt.md names the defaults, the flags and the source of this program beside those of RustGPT.
+
+const rustGPTPage = "docs/from-rustgpt.md"
+
+func TestRustGPT_ThePageHasTheDefaultsOfTheProgram(t *testing.T) {
+	flags := documentedFlags(t, rustGPTPage)
+	require.Greater(t, len(flags), 20)
+	requireDefaults(t, flags)
+}
+
+func TestRustGPT_TheCommandsOfThePageAreValid(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(packageFolder, rustGPTPage))
+	require.NoError(t, err)
+	joined := strings.ReplaceAll(string(text), "\\\n", " ")
+	commands := regexp.MustCompile("go run \\.([^`\n]*)").FindAllStringSubmatch(joined, -1)
+	require.Len(t, commands, 6)
+	for _, command := range commands {
+		_, _, _, err := parseTrain(&terminal.Console{}, strings.Fields(command[1]))
+		require.NoError(t, err, command[0])
+	}
+}
+
+// Rows of three cells have names of RustGPT, names of this program, and the files that declare them.
+func TestRustGPT_TheNamesOfThePageAreInTheirFiles(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(packageFolder, rustGPTPage))
+	require.NoError(t, err)
+	quoted := regexp.MustCompile("`([\\w.]+)`")
+	names := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(line, "|\n"), "|")
+		if len(cells) != 3 || !strings.Contains(cells[2], ".go`") {
+			continue
+		}
+		source := ""
+		for _, file := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			code, err := os.ReadFile(filepath.Join(packageFolder, file[1]))
+			require.NoError(t, err)
+			source += string(code)
+		}
+		for _, name := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			last := name[1][strings.LastIndex(name[1], ".")+1:]
+			require.Regexp(t, `\b`+last+`\b`, source, "%s of %s", name[1], cells[2])
+			names++
+		}
+	}
+	require.Greater(t, names, 60)
 }
 
 func TestConfig_QuickLeavesGivenFlagsAlone(t *testing.T) {

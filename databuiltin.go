@@ -38,15 +38,30 @@ func loadTrainingCorpora(cfg *Config) (text, chat *corpus, err error) {
 		}
 	}
 	if cfg.ChatData != "" || cfg.PretrainData == "" || cfg.Finetune.Epochs > 0 {
-		if chat, err = loadUserOrBuiltIn(cfg.ChatData, chatFile); err != nil {
+		if chat, err = loadChat(cfg.ChatData); err != nil {
 			return nil, nil, err
-		}
-		if len(chat.Pairs) == 0 || len(chat.Rows)+len(chat.Streams) > 0 {
-			return nil, nil, fmt.Errorf("%s: tuning takes {\"user\",\"assistant\"} pairs and nothing else", cfg.ChatData)
 		}
 	}
 	return text, chat, nil
 }
+
+// loadChat reads the user's conversations or, where path is empty, the built-in ones.
+func loadChat(path string) (*corpus, error) {
+	if path == "" {
+		return loadCorpus(repositoryData, chatFile)
+	}
+	c, err := readCorpus(pathFS{}, path, (*corpus).addDialogue)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Streams) > 0 {
+		return nil, fmt.Errorf("%s: tuning takes conversations and no .txt file: each is %s", path, aConversation)
+	}
+	return c, nil
+}
+
+// aConversation says how chat data writes a conversation.
+const aConversation = `a {"user","assistant"} pair or a string "User: … Assistant: …"`
 
 // digest returns the SHA-256, in hexadecimal, of the texts in their order; the names of their files do not count. The
 // length of each text is hashed before it, so that different corpora never hash the same bytes.
@@ -64,5 +79,11 @@ func (c *corpus) digest() string {
 		add(p.User, p.Assistant)
 	}
 	add(c.Streams...)
+	for _, turns := range c.Dialogues {
+		fmt.Fprintf(h, "%d;", len(turns))
+		for _, p := range turns {
+			add(p.User, p.Assistant)
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }

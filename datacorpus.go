@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gogpt/internal/atomicfile"
+	"gogpt/internal/dialogue"
 	"gogpt/internal/strictjson"
 )
 
@@ -24,21 +25,33 @@ type pair struct {
 
 // corpus is the content of a file or a folder, in the order of reading. Every text is valid UTF-8 and not blank.
 type corpus struct {
-	Rows    []string // texts, one sample each
-	Pairs   []pair
-	Streams []string // running texts, one per .txt file
+	Rows      []string // texts, one sample each
+	Pairs     []pair   // conversations of one turn
+	Dialogues [][]pair // conversations of several turns
+	Streams   []string // running texts, one per .txt file
 }
 
-// loadCorpus reads a file, or the .json, .jsonl and .txt files of a folder in the order of their names, without its
+// texts returns the number of texts and conversations.
+func (c *corpus) texts() int { return len(c.Rows) + len(c.Pairs) + len(c.Dialogues) + len(c.Streams) }
+
+// conversations returns the turns of every conversation, those of one turn first.
+func (c *corpus) conversations() (all [][]pair) {
+	for i := range c.Pairs {
+		all = append(all, c.Pairs[i:i+1])
+	}
+	return append(all, c.Dialogues...)
+}
+
+// readCorpus reads a file, or the .json, .jsonl and .txt files of a folder in the order of their names, without its
 // subfolders. Names are those of fsys; "." is its top folder.
 //
-//	.json   an array of texts and of {"user": …, "assistant": …} objects
+//	.json   an array of strings and of {"user": …, "assistant": …} objects
 //	.jsonl  one such value per line; blank lines are skipped
 //	.txt    one running text
 //
 // It repairs nothing: the first error names the file and the row, line or byte. Rows and lines count from 1, bytes from
-// 0. A corpus without any text is an error too.
-func loadCorpus(fsys fs.FS, name string) (*corpus, error) {
+// 0. A corpus without any text is an error too. addString adds a string of a .json or .jsonl file.
+func readCorpus(fsys fs.FS, name string, addString stringAdder) (*corpus, error) {
 	info, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, atomicfile.PathError(name, err)
@@ -51,14 +64,19 @@ func loadCorpus(fsys fs.FS, name string) (*corpus, error) {
 	}
 	c := &corpus{}
 	for _, file := range files {
-		if err := c.addFile(fsys, file); err != nil {
+		if err := c.addFile(fsys, file, addString); err != nil {
 			return nil, atomicfile.PathError(file, err)
 		}
 	}
-	if len(c.Rows)+len(c.Pairs)+len(c.Streams) == 0 {
+	if c.texts() == 0 {
 		return nil, fmt.Errorf("%s: contains no text", name)
 	}
 	return c, nil
+}
+
+// loadCorpus reads a corpus whose strings are texts.
+func loadCorpus(fsys fs.FS, name string) (*corpus, error) {
+	return readCorpus(fsys, name, (*corpus).addText)
 }
 
 // loadCorpusPath calls loadCorpus with a path of the operating system.
@@ -70,14 +88,14 @@ type pathFS struct{}
 func (pathFS) Open(path string) (fs.File, error) { return os.Open(path) }
 
 // corpusFormats maps a file's extension to the method that adds its content to a corpus.
-var corpusFormats = map[string]func(c *corpus, data []byte) error{
+var corpusFormats = map[string]func(c *corpus, data []byte, addString stringAdder) error{
 	".json":  (*corpus).addJSON,
 	".jsonl": (*corpus).addJSONLines,
 	".txt":   (*corpus).addStream,
 }
 
 // formatOf returns the method for a file's extension, nil for any other file.
-func formatOf(file string) func(*corpus, []byte) error {
+func formatOf(file string) func(*corpus, []byte, stringAdder) error {
 	return corpusFormats[strings.ToLower(path.Ext(file))]
 }
 
@@ -104,7 +122,7 @@ func corpusFiles(fsys fs.FS, folder string) ([]string, error) {
 }
 
 // addFile adds the content of one file, without the byte order mark that may begin it.
-func (c *corpus) addFile(fsys fs.FS, file string) error {
+func (c *corpus) addFile(fsys fs.FS, file string, addString stringAdder) error {
 	add := formatOf(file)
 	if add == nil {
 		return errors.New("not a .json, .jsonl or .txt file, or a folder of them")
@@ -116,11 +134,11 @@ func (c *corpus) addFile(fsys fs.FS, file string) error {
 	if offset := strictjson.InvalidUTF8(data); offset >= 0 {
 		return fmt.Errorf("line %d: invalid UTF-8 at byte %d", strictjson.LineAt(data, offset), offset)
 	}
-	return add(c, bytes.TrimPrefix(data, []byte("\uFEFF")))
+	return add(c, bytes.TrimPrefix(data, []byte("\uFEFF")), addString)
 }
 
 // addStream adds a running text, unless it is blank.
-func (c *corpus) addStream(data []byte) error {
+func (c *corpus) addStream(data []byte, _ stringAdder) error {
 	if len(bytes.TrimSpace(data)) > 0 {
 		c.Streams = append(c.Streams, string(data))
 	}
@@ -128,7 +146,7 @@ func (c *corpus) addStream(data []byte) error {
 }
 
 // addJSON adds the rows of a JSON array.
-func (c *corpus) addJSON(data []byte) error {
+func (c *corpus) addJSON(data []byte, addString stringAdder) error {
 	var rows []json.RawMessage
 	err := json.Unmarshal(data, &rows)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -138,7 +156,7 @@ func (c *corpus) addJSON(data []byte) error {
 		return errors.New(`not a JSON array of strings and {"user", "assistant"} objects`)
 	}
 	for i, row := range rows {
-		if err := c.addRow(row); err != nil {
+		if err := c.addRow(row, addString); err != nil {
 			return fmt.Errorf("row %d: %w", i+1, err)
 		}
 	}
@@ -146,7 +164,7 @@ func (c *corpus) addJSON(data []byte) error {
 }
 
 // addJSONLines adds the rows of a file with one JSON value per line.
-func (c *corpus) addJSONLines(data []byte) error {
+func (c *corpus) addJSONLines(data []byte, addString stringAdder) error {
 	line, row := 0, 0
 	for text := range bytes.Lines(data) {
 		line++
@@ -157,7 +175,7 @@ func (c *corpus) addJSONLines(data []byte) error {
 		var value json.RawMessage
 		err := json.Unmarshal(text, &value)
 		if err == nil {
-			err = c.addRow(value)
+			err = c.addRow(value, addString)
 		}
 		if err != nil {
 			return fmt.Errorf("row %d (line %d): %w", row, line, err)
@@ -166,8 +184,8 @@ func (c *corpus) addJSONLines(data []byte) error {
 	return nil
 }
 
-// addRow adds one text or one pair.
-func (c *corpus) addRow(raw json.RawMessage) error {
+// addRow adds one string or one pair.
+func (c *corpus) addRow(raw json.RawMessage, addString stringAdder) error {
 	if strictjson.UnpairedSurrogate(raw) {
 		return strictjson.ErrUnpairedSurrogate
 	}
@@ -177,7 +195,7 @@ func (c *corpus) addRow(raw json.RawMessage) error {
 		if err != nil {
 			return err
 		}
-		c.Rows = append(c.Rows, text)
+		return addString(c, text)
 	case '{':
 		p, err := parsePair(raw)
 		if err != nil {
@@ -188,6 +206,43 @@ func (c *corpus) addRow(raw json.RawMessage) error {
 		return errors.New(`neither a string nor a {"user", "assistant"} object`)
 	}
 	return nil
+}
+
+// stringAdder is a method that adds a string to a corpus: addText, addDialogue or addTextOrDialogue.
+type stringAdder func(c *corpus, text string) error
+
+// addText adds a string as a text.
+func (c *corpus) addText(text string) error {
+	c.Rows = append(c.Rows, text)
+	return nil
+}
+
+// addDialogue adds a string as a conversation.
+func (c *corpus) addDialogue(text string) error {
+	turns, err := parseDialogue(text)
+	if len(turns) == 1 {
+		c.Pairs = append(c.Pairs, turns...)
+	} else if err == nil {
+		c.Dialogues = append(c.Dialogues, turns)
+	}
+	return err
+}
+
+// addTextOrDialogue adds a string that begins with a user's turn as a conversation, any other string as a text.
+func (c *corpus) addTextOrDialogue(text string) error {
+	if dialogue.Begins(text) {
+		return c.addDialogue(text)
+	}
+	return c.addText(text)
+}
+
+// parseDialogue reads the turns of a text such as "User: … Assistant: …".
+func parseDialogue(text string) (turns []pair, err error) {
+	parsed, err := dialogue.Parse(text)
+	for _, turn := range parsed {
+		turns = append(turns, pair(turn))
+	}
+	return turns, err
 }
 
 // parsePair reads an object with exactly the keys "user" and "assistant".
@@ -211,19 +266,24 @@ func parsePair(raw json.RawMessage) (p pair, err error) {
 	return p, nil
 }
 
-// parsePairText reads a text that is one object with exactly the keys "user" and "assistant".
-func parsePairText(text string) (pair, error) {
+// parseChatText reads the turns of a text that is one object with exactly the keys "user" and "assistant", or a
+// dialogue.
+func parseChatText(text string) ([]pair, error) {
 	if offset := strictjson.InvalidUTF8([]byte(text)); offset >= 0 {
-		return pair{}, fmt.Errorf("invalid UTF-8 at byte %d", offset)
+		return nil, fmt.Errorf("invalid UTF-8 at byte %d", offset)
+	}
+	if dialogue.Begins(text) {
+		return parseDialogue(text)
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
-		return pair{}, err
+		return nil, err
 	}
 	if strictjson.UnpairedSurrogate(raw) {
-		return pair{}, strictjson.ErrUnpairedSurrogate
+		return nil, strictjson.ErrUnpairedSurrogate
 	}
-	return parsePair(raw)
+	p, err := parsePair(raw)
+	return []pair{p}, err
 }
 
 // nonBlankString reads a string that is not only white space.

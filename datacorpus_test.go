@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -83,6 +84,46 @@ func TestCorpus_ErrorsNameTheFileAndTheRow(t *testing.T) {
 	}
 	_, err := loadCorpus(fstest.MapFS{}, "d/a.json")
 	require.EqualError(t, err, "d/a.json: file does not exist")
+}
+
+// chatFileOf is a chat file with conversations in every form.
+const chatFileOf = `["User: a Assistant: b </s>", {"user": "U", "assistant": "A"},
+	"用户：甲助手：乙</s>用户：丙助手：丁", "\nUser: c\nAssistant: d\n"]`
+
+func TestCorpus_AStringIsATextOrAConversation(t *testing.T) {
+	read := func(file, content string, add stringAdder) *corpus {
+		c, err := readCorpus(fstest.MapFS{file: {Data: []byte(content)}}, file, add)
+		require.NoError(t, err)
+		return c
+	}
+	pairs := []pair{{"a", "b"}, {"U", "A"}, {"c", "d"}}
+	dialogues := [][]pair{{{"甲", "乙"}, {"丙", "丁"}}}
+	require.Equal(t, &corpus{Pairs: pairs, Dialogues: dialogues}, read("a.json", chatFileOf, (*corpus).addDialogue))
+	lines := "\"User: a Assistant: b\"\n\n\"用户:甲助手:乙用户:丙助手:丁\""
+	want := &corpus{Pairs: pairs[:1], Dialogues: dialogues}
+	require.Equal(t, want, read("a.jsonl", lines, (*corpus).addDialogue))
+
+	mixed := read("a.json", `["a text"`+","+chatFileOf[1:], (*corpus).addTextOrDialogue)
+	require.Equal(t, &corpus{Rows: []string{"a text"}, Pairs: pairs, Dialogues: dialogues}, mixed)
+	require.Equal(t, append([][]pair{pairs[:1], pairs[1:2], pairs[2:]}, dialogues...), mixed.conversations())
+	require.Equal(t, 5, mixed.texts())
+
+	texts := []string{"User: a Assistant: b </s>", "用户：甲助手：乙</s>用户：丙助手：丁", "\nUser: c\nAssistant: d\n"}
+	require.Equal(t, &corpus{Rows: texts, Pairs: pairs[1:2]}, read("a.json", chatFileOf, (*corpus).addText))
+}
+
+func TestCorpus_ErrorsOfDialoguesNameTheFileAndTheRow(t *testing.T) {
+	const noUser = `does not begin with a user's turn, "User:" or "用户："`
+	for _, c := range []struct{ file, content, want string }{
+		{"d/a.json", `["User: a Assistant: b", "c"]`, "d/a.json: row 2: " + noUser},
+		{"d/a.json", `[{"user": "U", "assistant": "A"}, "User: a"]`,
+			`d/a.json: row 2: turn 1: no "Assistant:" or "助手：" after the question`},
+		{"d/a.jsonl", "\"User: a Assistant: b\"\n\n\"用户：甲助手：\"", "d/a.jsonl: row 2 (line 3): turn 1: the answer is empty"},
+		{"d/a.json", `[" "]`, "d/a.json: row 1: empty text"},
+	} {
+		_, err := readCorpus(fstest.MapFS{c.file: {Data: []byte(c.content)}}, c.file, (*corpus).addDialogue)
+		require.EqualError(t, err, c.want)
+	}
 }
 
 func TestStrictJSON_FindsUnpairedSurrogates(t *testing.T) {
@@ -166,6 +207,9 @@ func TestCorpus_DigestDependsOnTheTextsAlone(t *testing.T) {
 		{Rows: []string{"a", "bc"}}, {Rows: []string{"ab", "c"}},
 		{Pairs: []pair{{"a", "b"}}}, {Pairs: []pair{{"b", "a"}}}, {Streams: []string{"ab"}}, {Streams: []string{"a", "b"}},
 		{Rows: []string{"a"}, Streams: []string{"b"}},
+		{Pairs: []pair{{"a", "b"}, {"c", "d"}}}, {Dialogues: [][]pair{{{"a", "b"}, {"c", "d"}}}},
+		{Dialogues: [][]pair{{{"a", "b"}, {"c", "d"}}, {{"e", "f"}, {"g", "h"}, {"i", "j"}}}},
+		{Dialogues: [][]pair{{{"a", "b"}, {"c", "d"}, {"e", "f"}}, {{"g", "h"}, {"i", "j"}}}},
 	} {
 		digest := c.digest()
 		require.Len(t, digest, 64)
@@ -181,20 +225,22 @@ func TestCorpus_DigestDependsOnTheTextsAlone(t *testing.T) {
 
 func FuzzCorpus(f *testing.F) {
 	for _, seed := range []string{`["x", {"user": "U", "assistant": "A"}]`,
-		"\"x\"\n{\"user\": \"\\ud83d\\ude00\", \"assistant\": \"\\\\\"}", "\uFEFFtext", `["\ud83d"]`,
+		"\"x\"\n{\"user\": \"\\ud83d\\ude00\", \"assistant\": \"\\\\\"}", "\uFEFFtext", `["\ud83d"]`, chatFileOf,
 		`[[{"user": null}]]`, "\xff", `["\`, `[""]`} {
-		for kind := range byte(3) {
+		for kind := range byte(9) {
 			f.Add([]byte(seed), kind)
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
-		c, err := corpusOf("a"+[]string{".json", ".jsonl", ".txt"}[kind%3], string(data))
+		file := "a" + []string{".json", ".jsonl", ".txt"}[kind%3]
+		add := []stringAdder{(*corpus).addText, (*corpus).addDialogue, (*corpus).addTextOrDialogue}[kind/3%3]
+		c, err := readCorpus(fstest.MapFS{file: {Data: data}}, file, add)
 		if err != nil {
 			require.True(t, strings.HasPrefix(err.Error(), "a."), err)
 			return
 		}
 		texts := append(c.Rows, c.Streams...)
-		for _, p := range c.Pairs {
+		for _, p := range slices.Concat(c.conversations()...) {
 			texts = append(texts, p.User, p.Assistant)
 		}
 		require.NotEmpty(t, texts)

@@ -47,7 +47,7 @@ func chatExample(t *tokenizer, pairs []pair, countAll bool) example {
 // requireSpecialTokens returns an error when the samples of a corpus need special tokens that the vocabulary lacks.
 func requireSpecialTokens(t *tokenizer, c *corpus) error {
 	switch {
-	case len(c.Pairs) > 0 && !t.hasChatTokens():
+	case len(c.conversations()) > 0 && !t.hasChatTokens():
 		return fmt.Errorf("the vocabulary lacks %s, %s or %s, which conversations need", userTurn, assistantTurn, endOfText)
 	case len(c.Rows) > 0 && t.endOfText < 0:
 		return fmt.Errorf("the vocabulary lacks %s, which begins and ends every row", endOfText)
@@ -63,19 +63,19 @@ type dataset struct {
 
 	rows         []example // samples that are the same in every epoch
 	runningTexts []example // whole texts, cut differently in each epoch
-	chats        []example // one pair each; in each epoch a random half of them begins a longer conversation
+	chats        []example // conversations; in each epoch a random half of them is continued by other ones
 }
 
-// newDataset tokenizes a corpus and cuts its rows and conversations to the context. joinPairs allows pairs to be joined
-// in training; countAll is that of chatExample.
-func newDataset(t *tokenizer, c *corpus, context int, joinPairs, countAll bool) *dataset {
+// newDataset tokenizes a corpus and cuts its rows and conversations to the context. join allows conversations to be
+// joined in training; countAll is that of chatExample.
+func newDataset(t *tokenizer, c *corpus, context int, join, countAll bool) *dataset {
 	d := &dataset{context: context}
 	for _, text := range c.Rows {
 		d.rows = append(d.rows, textExample(t, text).windows(context, context)...)
 	}
-	for _, p := range c.Pairs {
-		e := chatExample(t, []pair{p}, countAll)
-		if joinPairs && len(e.tokens) <= context+1 {
+	for _, turns := range c.conversations() {
+		e := chatExample(t, turns, countAll)
+		if join && len(e.tokens) <= context+1 {
 			d.chats = append(d.chats, e)
 		} else {
 			d.rows = append(d.rows, e.windows(context, context)...)
@@ -108,8 +108,8 @@ func (d *dataset) epoch(epoch int) []example {
 // firstWindow returns the random length of the first window of a running text, which shifts all later cuts.
 func (d *dataset) firstWindow(rng *rand.Rand) int { return 1 + rng.IntN(d.context) }
 
-// conversations returns one sample per pair, which begins with that pair. In half of the samples 1 to 3 other pairs
-// follow, as many as fit into the context.
+// conversations returns one sample per conversation, which begins with it. In half of the samples 1 to 3 other
+// conversations follow, as many as fit into the context.
 func (d *dataset) conversations(rng *rand.Rand) []example {
 	samples := slices.Clone(d.chats)
 	if len(samples) < 2 {
@@ -145,8 +145,8 @@ func (d *dataset) count(epoch int) int {
 	return n
 }
 
-// inOrder returns the samples for measuring: in the order of the corpus, with no pairs joined and running texts cut
-// from their first token.
+// inOrder returns the samples for measuring: in the order of the corpus, with no conversations joined and running texts
+// cut from their first token.
 func (d *dataset) inOrder() []example {
 	samples := append(slices.Clone(d.rows), d.chats...)
 	for _, text := range d.runningTexts {
@@ -155,16 +155,17 @@ func (d *dataset) inOrder() []example {
 	return samples
 }
 
-// splitCorpus splits a corpus into a training part and a held-out part: a random choice of rows and of pairs, and the
-// last part of each running text. Callers build the vocabulary from the training part alone.
+// splitCorpus splits a corpus into a training part and a held-out part: a random choice of rows, of pairs and of
+// dialogues, and the last part of each running text. Callers build the vocabulary from the training part alone.
 func splitCorpus(c *corpus, fraction float64, seed uint64) (train, held *corpus, err error) {
-	if fraction == 0 || len(c.Rows)+len(c.Pairs)+len(c.Streams) == 0 {
+	if fraction == 0 || c.texts() == 0 {
 		return c, &corpus{}, nil
 	}
 	rng := newRNG(seed, splitStream)
 	train, held = &corpus{}, &corpus{}
 	train.Rows, held.Rows = splitRows(c.Rows, fraction, rng)
 	train.Pairs, held.Pairs = splitRows(c.Pairs, fraction, rng)
+	train.Dialogues, held.Dialogues = splitRows(c.Dialogues, fraction, rng)
 	for _, text := range c.Streams {
 		cut := len(text) - int(math.Round(fraction*float64(len(text))))
 		for cut > 0 && cut < len(text) && text[cut]&0xC0 == 0x80 { // inside a character
@@ -174,7 +175,7 @@ func splitCorpus(c *corpus, fraction float64, seed uint64) (train, held *corpus,
 		held.Streams = append(held.Streams, text[cut:])
 	}
 	for _, side := range []*corpus{train, held} {
-		if len(side.Rows)+len(side.Pairs)+len(side.Streams) == 0 || slices.Contains(side.Streams, "") {
+		if side.texts() == 0 || slices.Contains(side.Streams, "") {
 			return nil, nil, fmt.Errorf("--val-fraction=%g leaves nothing to train on or nothing to validate on", fraction)
 		}
 	}

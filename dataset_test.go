@@ -200,6 +200,28 @@ func TestDataset_HalfOfTheConversationsJoinTwoToFourPairs(t *testing.T) {
 	}
 }
 
+func TestDataset_ATurnOfADialogueFollowsTheTurnsBeforeIt(t *testing.T) {
+	tok := byteTokenizer(t)
+	dialogues := [][]pair{{{"a?", "b"}, {"c?", "dd"}}, {{"e?", "f"}, {"g?", "h"}, {"i?", "j"}}}
+	c := &corpus{Pairs: []pair{{"k?", "l"}}, Dialogues: dialogues}
+	want := []example{chatExample(tok, c.Pairs, false), chatExample(tok, dialogues[0], false),
+		chatExample(tok, dialogues[1], false)}
+	require.Equal(t, want, newDataset(tok, c, 64, false, false).inOrder())
+
+	joining := newDataset(tok, c, 64, true, false)
+	for epoch := range 9 {
+		samples := joining.epoch(epoch)
+		require.Len(t, samples, len(want))
+		for _, first := range want {
+			require.True(t, slices.ContainsFunc(samples, func(e example) bool {
+				n := len(first.tokens)
+				return len(e.tokens) >= n && slices.Equal(e.tokens[:n], first.tokens) &&
+					slices.Equal(e.lossMask[:n], first.lossMask)
+			}), "a sample begins with each conversation, whole")
+		}
+	}
+}
+
 func TestDataset_CutsAConversationLongerThanTheContext(t *testing.T) {
 	p := pair{strings.Repeat("why ", 20), "because of the following reasons"}
 	d := newDataset(byteTokenizer(t), &corpus{Pairs: []pair{p}}, 16, true, false)
@@ -217,13 +239,16 @@ func TestSplit_IsSeededDisjointAndComplete(t *testing.T) {
 	for i := range 50 {
 		c.Rows = append(c.Rows, fmt.Sprint("row ", i))
 		c.Pairs = append(c.Pairs, pair{fmt.Sprint(i), "yes"})
+		c.Dialogues = append(c.Dialogues, []pair{{fmt.Sprint(i), "yes"}, {"And?", "no"}})
 	}
 	train, held, err := splitCorpus(c, 0.2, 7)
 	require.NoError(t, err)
 	require.Len(t, held.Rows, 10)
 	require.Len(t, held.Pairs, 10)
+	require.Len(t, held.Dialogues, 10)
 	require.ElementsMatch(t, c.Rows, append(slices.Clone(train.Rows), held.Rows...))
 	require.ElementsMatch(t, c.Pairs, append(slices.Clone(train.Pairs), held.Pairs...))
+	require.ElementsMatch(t, c.Dialogues, append(slices.Clone(train.Dialogues), held.Dialogues...))
 	require.Equal(t, c.Streams[0], train.Streams[0]+held.Streams[0])
 	require.True(t, utf8.ValidString(held.Streams[0]), "the cut is between two characters")
 	require.InDelta(t, 22, len(held.Streams[0]), 2)

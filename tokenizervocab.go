@@ -111,7 +111,7 @@ func buildTokenizer(cfg *Config, corpora ...*corpus) (*tokenizer, error) {
 	for _, c := range corpora {
 		texts = append(texts, c.Rows...)
 		texts = append(texts, c.Streams...)
-		for _, p := range c.Pairs {
+		for _, p := range slices.Concat(c.conversations()...) {
 			texts = append(texts, p.User, p.Assistant)
 		}
 	}

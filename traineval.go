@@ -23,8 +23,8 @@ type evalResult struct {
 	ExactMatch  *strictjson.Float `json:"exact_match,omitempty"`
 }
 
-// evaluate measures a model on a corpus: all tokens of rows and streams, of pairs those of the answers. It also
-// answers the question of every pair greedily and counts the answers that equal the reference. A corpus without
+// evaluate measures a model on a corpus: all tokens of rows and streams, of conversations those of the answers. It also
+// answers every question greedily and counts the answers that equal the reference. A corpus without
 // targets and a loss that is not finite are errors.
 func evaluate(m *LLM, t *tokenizer, c *corpus) (evalResult, error) {
 	e := evaluator{model: m}
@@ -38,8 +38,8 @@ func evaluate(m *LLM, t *tokenizer, c *corpus) (evalResult, error) {
 	}
 	r := evalResult{AvgLoss: strictjson.Float(s.mean()), PPL: strictjson.Float(math.Exp(s.mean())),
 		BitsPerByte: strictjson.Float(s.plain / math.Ln2 / float64(scoredBytes(t, samples))), Tokens: s.targets}
-	if len(c.Pairs) > 0 {
-		share, err := exactMatch(m, t, c.Pairs)
+	if chats := c.conversations(); len(chats) > 0 {
+		share, err := exactMatch(m, t, chats)
 		if err != nil {
 			return evalResult{}, err
 		}
@@ -63,23 +63,29 @@ func scoredBytes(t *tokenizer, samples []example) int {
 	return n
 }
 
-// exactMatch returns the share of questions, 0…1, whose greedy answer equals the reference answer.
-func exactMatch(m *LLM, t *tokenizer, pairs []pair) (float64, error) {
-	prompts := make([][]int, len(pairs))
-	for i, p := range pairs {
-		prompts[i] = promptTokens(t, p.User)
+// exactMatch returns the share of questions, 0…1, whose greedy answer equals the reference answer. The prompt of a
+// question holds the turns before it with their reference answers.
+func exactMatch(m *LLM, t *tokenizer, chats [][]pair) (float64, error) {
+	var prompts [][]int
+	var references []string
+	for _, turns := range chats {
+		for i, p := range turns {
+			before := chatExample(t, turns[:i], false).tokens
+			prompts = append(prompts, append(before, promptTokens(t, p.User)...))
+			references = append(references, p.Assistant)
+		}
 	}
 	answers, err := greedyAll(m, prompts, m.Context, t.endOfText)
 	if err != nil {
 		return 0, err
 	}
 	right := 0
-	for i, p := range pairs {
-		if t.decode(answers[i]) == p.Assistant {
+	for i, reference := range references {
+		if t.decode(answers[i]) == reference {
 			right++
 		}
 	}
-	return float64(right) / float64(len(pairs)), nil
+	return float64(right) / float64(len(references)), nil
 }
 
 // The length of a sample, in tokens.

@@ -69,9 +69,26 @@ func TestEval_ExactMatchIsTheShareOfRightAnswers(t *testing.T) {
 		pairs []pair
 		want  float64
 	}{{pairs, 1}, {[]pair{pairs[0], {"b?", "twofold"}}, 0.5}, {[]pair{{"a?", "one" + strings.Repeat("!", 40)}}, 0}} {
-		share, err := exactMatch(r.model, tok, c.pairs)
+		share, err := exactMatch(r.model, tok, (&corpus{Pairs: c.pairs}).conversations())
 		require.NoError(t, err)
 		require.Equal(t, c.want, share)
+	}
+}
+
+// The model answers by position: "b" after four tokens, "dd" after ten.
+func TestEval_AsksALaterQuestionAfterTheTurnsBeforeIt(t *testing.T) {
+	m, words := timetableModel(t, 32, len("<a?>"), append(saying("b"), saying("....dd")...)...)
+	dialogue := []pair{{"a?", "b"}, {"c?", "dd"}}
+	require.Len(t, chatExample(words, dialogue, false).tokens, len("<a?>b.<c?>")+len("dd."))
+	for _, c := range []struct {
+		chats [][]pair
+		want  float64
+	}{
+		{[][]pair{dialogue}, 1}, {[][]pair{dialogue[:1], dialogue[1:]}, 0.5}, {[][]pair{dialogue, {{"a?", "c"}}}, 2.0 / 3},
+	} {
+		share, err := exactMatch(m, words, c.chats)
+		require.NoError(t, err)
+		require.InDelta(t, c.want, share, 1e-12)
 	}
 }
 
@@ -106,7 +123,7 @@ func TestEval_RefusesABrokenModelAndAnEmptyText(t *testing.T) {
 	}
 	_, err := evaluate(m, tok, &corpus{Rows: []string{"ab"}})
 	require.ErrorContains(t, err, "the model is broken")
-	_, err = exactMatch(m, tok, []pair{{"a?", "b"}})
+	_, err = exactMatch(m, tok, [][]pair{{{"a?", "b"}}})
 	require.ErrorContains(t, err, "the model is broken")
 }
 

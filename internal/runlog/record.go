@@ -7,7 +7,7 @@ import (
 	"gogpt/internal/strictjson"
 )
 
-// Records: the lines of a log, each a JSON object.
+// Records: the lines of a log, each a JSON object. docs/log.md documents every field.
 
 // Run is the first line of a log: what was run.
 type Run struct {

@@ -103,7 +103,17 @@ for kind in new found; do
 	sees "code 0."
 done
 
-echo "nonsense, load, commands, Ctrl-C during an answer"
+echo "--quick asks once whether to save"
+rm -r "$work/checkpoints"
+start ${small/--finetune-epochs=1/} --quick
+sees "save the model?"
+press Enter
+sees "saved: checkpoints/model_final.safetensors" "Ask something."
+press C-d
+sees "code 0."
+[ "$(screen | grep -c 'save the ')" = 1 ] || fail "--quick asks more than once whether to save"
+
+echo "nonsense, load, commands with and without a slash, Ctrl-C during an answer"
 start $small
 for reply in what why how; do
 	sees "saved models:"
@@ -124,8 +134,14 @@ press "/stats" Enter
 sees "ended by interrupted"
 press "/save talk.json" Enter
 sees "(saved: talk.json)"
-press C-c
-interrupted
+press "save" Enter
+sees "(save: as /save)" "(/save takes FILE.json"
+press "clear" Enter
+sees "(clear: as /clear)" "(a new conversation)"
+press "/help" Enter
+sees "these need no slash: exit, clear, save."
+press "exit" Enter
+sees "(exit: as /exit)" "code 0."
 grep -q '"user":"你好，再见"' "$work/talk.json" || fail "talk.json lacks the question"
 
 # stop REPLY…: presses Ctrl-C in an endless pretraining and replies to the question that follows
