@@ -47,6 +47,8 @@ type ablationPlan struct {
 	program string            // digest of this build
 	study   *studyPlan        // what the command runs instead; nil without --study
 
+	reportOnly bool // of a study: train nothing
+
 	execute func(ctx context.Context, args []string) error // runs the train command
 }
 
@@ -80,7 +82,7 @@ func ablateCommand(c *terminal.Console, args []string) error {
 // ablateFlags lists the flags that baseFlags does not copy: those of the ablate command alone, and those that every run
 // gets with a value of its own.
 var ablateFlags = []string{
-	"study", "seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
+	"study", "report-only", "seeds", "only", "jobs", "out", "seed", "threads", "finetune-epochs", "val-fraction"}
 
 // parseAblate parses the command line. Every run gets the flags of the configuration.
 func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
@@ -94,6 +96,7 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	fs.IntVar(&plan.jobs, "jobs", 0, "runs at a time, on one thread each (default: --threads)")
 	fs.StringVar(&plan.out, "out", "", "write the results into `DIR`")
 	study := fs.String("study", "", "run the study of this `NAME`: "+strings.Join(studyNames(), ", "))
+	fs.BoolVar(&plan.reportOnly, "report-only", false, "with --study: show the finished runs, train nothing")
 	if err := parseFlags(c, fs, args); err != nil {
 		return nil, err
 	}
@@ -102,6 +105,9 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 		var err error
 		plan.study, err = newStudyPlan(fs, plan, &cfg, *study)
 		return plan, err
+	}
+	if plan.reportOnly {
+		return nil, usagef("--report-only: takes --study=NAME beside it")
 	}
 	if err := plan.validate(&cfg, *count); err != nil {
 		return nil, err
@@ -237,12 +243,17 @@ func (p *ablationPlan) saveResults(out io.Writer, runs []*ablationRun) error {
 		fmt.Fprintf(out, "%-16s %15s %15s %11s %8d  %s\n",
 			c.Name, c.BestVal.Text(4), c.FinalTrain.Text(4), c.BestEpoch.Text(1), c.Diverged, c.Verdict)
 	}
-	err := atomicfile.Save(filepath.Join(p.out, "ablation.json"), func(w io.Writer) error {
+	err := saveJSON(filepath.Join(p.out, "ablation.json"), summary)
+	return cmp.Or(err, report.WriteAblation(filepath.Join(p.out, "ablation.html"), summary))
+}
+
+// saveJSON saves a value as indented JSON.
+func saveJSON(path string, value any) error {
+	return atomicfile.Save(path, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(summary)
+		return enc.Encode(value)
 	})
-	return cmp.Or(err, report.WriteAblation(filepath.Join(p.out, "ablation.html"), summary))
 }
 
 // summarize compares each change with the stable configuration; runs are in the order of newRuns.

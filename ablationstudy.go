@@ -38,6 +38,27 @@ func freezingFactor(firstThird string) study.Factor {
 	}}
 }
 
+// freezingComparisons returns the three comparisons that decide, between the smallest and the largest rate.
+func freezingComparisons(small, large string) []study.Comparison {
+	const exact, approximate = "exact", "straight-through"
+	plus := func(backward, rate, freezing string) study.Term {
+		return study.Term{Weight: 1, Cell: study.Cell{backward, rate, freezing}}
+	}
+	minus := func(backward, rate, freezing string) study.Term {
+		return study.Term{Weight: -1, Cell: study.Cell{backward, rate, freezing}}
+	}
+	return []study.Comparison{
+		{Question: "Does the approximation cost more at the large rate?", Prediction: study.Above,
+			Sum: []study.Term{plus(approximate, large, "none"), minus(exact, large, "none"),
+				minus(approximate, small, "none"), plus(exact, small, "none")}},
+		{Question: "Does freezing help at the large rate?", Prediction: study.Below,
+			Sum: []study.Term{plus(approximate, large, "throughout"), minus(approximate, large, "none")}},
+		{Question: "Does it help because of the approximation?", Prediction: study.Below,
+			Sum: []study.Term{plus(approximate, large, "throughout"), minus(approximate, large, "none"),
+				minus(exact, large, "throughout"), plus(exact, large, "none")}},
+	}
+}
+
 // freezingStudy asks whether freezing attention helps when its backward pass is approximate, on the built-in sentences.
 var freezingStudy = &study.Study{
 	Name:  "freezing",
@@ -47,8 +68,9 @@ var freezingStudy = &study.Study{
 	Window: 252, // an epoch
 	Factors: []study.Factor{backwardFactor, rateFactor("1e-4", "3e-4", "1e-3", "3e-3"),
 		freezingFactor("--freeze-attn-epochs=10")},
-	Seeds:   []uint64{1, 2, 3, 4, 5},
-	Outcome: study.TrainLoss,
+	Seeds:       []uint64{1, 2, 3, 4, 5},
+	Outcome:     study.TrainLoss,
+	Comparisons: freezingComparisons("1e-4", "3e-3"),
 }
 
 // freezingTextStudy asks the same on a text, with the settings of nanoGPT for a CPU.
@@ -59,8 +81,9 @@ var freezingTextStudy = &study.Study{
 	Base: strings.Fields("--pretrain-epochs=500 --max-steps=2000 --finetune-epochs=0 --val-fraction=0.1 --patience=0 " +
 		"--accum=1 --batch=12 --clip=1 --tokenizer=char --layers=4 --heads=4 --dim=128 --hidden=512 --context=64 " +
 		"--min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99"),
-	Window:  100,
-	Factors: []study.Factor{backwardFactor, rateFactor("1e-3", "3e-3"), freezingFactor("--freeze-attn-steps=700")},
-	Seeds:   []uint64{1, 2, 3},
-	Outcome: study.ValLoss,
+	Window:      100,
+	Factors:     []study.Factor{backwardFactor, rateFactor("1e-3", "3e-3"), freezingFactor("--freeze-attn-steps=700")},
+	Seeds:       []uint64{1, 2, 3},
+	Outcome:     study.ValLoss,
+	Comparisons: freezingComparisons("1e-3", "3e-3"),
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -21,15 +22,34 @@ import (
 func TestStudy_EveryCellIsACommandLineOfItsOwn(t *testing.T) {
 	require.Equal(t, 240, len(freezingStudy.Runs()))
 	require.Equal(t, 72, len(freezingTextStudy.Runs()))
-	seen := map[string]bool{}
-	for _, c := range freezingStudy.Cells() {
-		flags := freezingStudy.Flags(c)
-		require.False(t, seen[strings.Join(flags, " ")], c)
-		seen[strings.Join(flags, " ")] = true
-		cfg, _, _, err := parseTrain(&terminal.Console{}, append(flags, "--log-json=x"))
-		require.NoError(t, err, c)
-		require.Equal(t, c[0], cfg.Backward.String())
-		require.Equal(t, 252, cfg.LogSteps)
+	for _, s := range studies {
+		seen := map[string]bool{}
+		for _, c := range s.Cells() {
+			flags := s.Flags(c)
+			require.False(t, seen[strings.Join(flags, " ")], c)
+			seen[strings.Join(flags, " ")] = true
+			cfg, _, _, err := parseTrain(&terminal.Console{}, append(flags, "--log-json=x"))
+			require.NoError(t, err, "%s: %s", s.Name, c)
+			require.Equal(t, s.Window, cfg.LogSteps)
+			require.Equal(t, s.Outcome == study.ValLoss, cfg.ValFraction > 0, s.Name)
+		}
+	}
+}
+
+func TestStudy_ComparisonsAreOfItsCellsAndOfPairs(t *testing.T) {
+	for _, s := range studies {
+		cells := map[string]bool{}
+		for _, c := range s.Cells() {
+			cells[c.String()] = true
+		}
+		for _, c := range s.Comparisons {
+			signs := 0.0
+			for _, term := range c.Sum {
+				require.True(t, cells[term.Cell.String()], "%s has no cell %s", s.Name, term.Cell)
+				signs += term.Weight
+			}
+			require.Zero(t, signs, "%s: the weights of %q", s.Name, c.Question)
+		}
 	}
 }
 
@@ -41,6 +61,8 @@ func tinyStudy(t *testing.T) *study.Study {
 			"--pretrain-epochs=2 --finetune-epochs=0 --patience=0"),
 		Factors: []study.Factor{{Name: "freezing", Levels: []study.Level{
 			{Name: "none"}, {Name: "half", Flags: []string{"--freeze-attn-epochs=1"}}}}},
+		Comparisons: []study.Comparison{{Question: "Does it cost?", Prediction: study.Above, Sum: []study.Term{
+			{Weight: 1, Cell: study.Cell{"half"}}, {Weight: -1, Cell: study.Cell{"none"}}}}},
 	}
 	before := studies
 	studies = append(slices.Clone(studies), s)
@@ -48,8 +70,8 @@ func tinyStudy(t *testing.T) *study.Study {
 	return s
 }
 
-// runStudy runs the tiny study with every training in this process. before is called before each, and may end it with
-// an error.
+// runStudy runs the tiny study with every training in this process, and shows it. before is called before each training
+// and may end it with an error.
 func runStudy(t *testing.T, ctx context.Context, dir, data string, before func() error) (
 	trainings int, out string, err error,
 ) {
@@ -67,7 +89,13 @@ func runStudy(t *testing.T, ctx context.Context, dir, data string, before func()
 		return dispatch(&terminal.Console{In: forbiddenInput{t}, Out: io.Discard, Err: io.Discard}, args)
 	}
 	var text strings.Builder
-	err = a.study.trainAll(ctx, &text, t.TempDir())
+	err = a.study.loadFinished(&text)
+	if err == nil {
+		err = a.study.trainAll(ctx, &text, t.TempDir())
+	}
+	if err == nil {
+		err = a.study.show(&text)
+	}
 	return trainings, text.String(), err
 }
 
@@ -102,7 +130,7 @@ func TestStudy_ARunThatHasALineIsNotTrainedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, elsewhere+lines[1]+lines[2], string(again), "the same bits, and nothing of the clock")
 
-	file := study.File{Path: path, Study: s, Numerics: numerics}
+	file := study.File{Path: path, Study: s, Data: map[string]string{"pretrain": "other"}, Numerics: numerics}
 	_, err = file.Load()
 	require.ErrorContains(t, err, path+": line 1: seed 1, none: other data")
 }
@@ -129,6 +157,36 @@ func TestStudy_RecordsWhatHappensAtARelease(t *testing.T) {
 	require.Greater(t, released.NormPeak, released.NormFirst)
 }
 
+func TestStudy_ShowsWhatHasFinished(t *testing.T) {
+	tinyStudy(t)
+	dir := t.TempDir()
+	_, out, err := runStudy(t, t.Context(), dir, smallData(t)[0], proceed)
+	require.NoError(t, err)
+	require.Regexp(t, `half +2 +5\.\d+ ± \d`, out)
+	require.Contains(t, out, "95.0 % interval: ")
+
+	path := filepath.Join(dir, "tiny.jsonl")
+	lines, err := os.ReadFile(path)
+	require.NoError(t, err)
+	one, _, _ := strings.Cut(string(lines), "\n")
+	other := strings.Replace(one, `"numerics":`, `"numerics":9`, 1)
+	require.NoError(t, os.WriteFile(path, []byte(other+"\n"), 0o644))
+	code, out, message := gogpt(t, "ablate", "--study=tiny", "--out="+dir, "--report-only")
+	require.Equal(t, exitOK, code, message)
+	require.Contains(t, out, "predicted above 0: no verdict yet: 1 of 4 runs")
+	var summary study.Summary
+	text, err := os.ReadFile(filepath.Join(dir, "tiny.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &summary))
+	require.Equal(t, 1, summary.Finished, "lines of other numerics can be shown")
+	page, err := os.ReadFile(filepath.Join(dir, "tiny.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "1 of 4 runs have finished")
+
+	_, _, err = runStudy(t, t.Context(), dir, smallData(t)[0], proceed)
+	require.ErrorContains(t, err, "numerics 9", "but not be gone on with")
+}
+
 func TestStudy_ARunThatFailsOrIsInterruptedLeavesNoLine(t *testing.T) {
 	tinyStudy(t)
 	dir, data := t.TempDir(), smallData(t)[0]
@@ -141,6 +199,32 @@ func TestStudy_ARunThatFailsOrIsInterruptedLeavesNoLine(t *testing.T) {
 	require.NoError(t, err, "the command reports the signal")
 	require.Equal(t, 1, trainings)
 	require.NoFileExists(t, filepath.Join(dir, "tiny.jsonl"))
+}
+
+func TestStudy_AnInterruptedRunAndOtherDataLeaveNoLine(t *testing.T) {
+	threads := kernel.Threads()
+	defer kernel.SetThreads(threads)
+	tinyStudy(t)
+	data := smallData(t)[0]
+	for want, old := range map[string][2]string{
+		"seed 1, none did not finish: it was interrupted": {`"reason":"completed"`, `"reason":"interrupted"`},
+		"seed 1, none: the data changed":                  {`"data":{"finetune":"`, `"data":{"finetune":"0`},
+	} {
+		dir := t.TempDir()
+		a, err := parseAblate(&terminal.Console{}, []string{"--study=tiny", "--out=" + dir, "--jobs=1", data})
+		require.NoError(t, err)
+		a.study.execute = func(_ context.Context, args []string) error {
+			err := dispatch(&terminal.Console{In: forbiddenInput{t}, Out: io.Discard, Err: io.Discard}, args)
+			require.NoError(t, err)
+			log := strings.TrimPrefix(args[len(args)-1], "--log-json=")
+			text, err := os.ReadFile(log)
+			require.NoError(t, err)
+			require.Contains(t, string(text), old[0])
+			return os.WriteFile(log, []byte(strings.Replace(string(text), old[0], old[1], 1)), 0o644)
+		}
+		require.ErrorContains(t, a.study.trainAll(t.Context(), io.Discard, t.TempDir()), want)
+		require.NoFileExists(t, filepath.Join(dir, "tiny.jsonl"))
+	}
 }
 
 func TestStudy_ARunThatAnotherProcessRecordsGetsOneLine(t *testing.T) {
@@ -185,6 +269,8 @@ func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
 		{"--seeds: takes no --study beside it", []string{"--study=tiny", dir, data, "--seeds=3"}},
 		{"--lr: takes no --study beside it", []string{"--study=tiny", dir, data, "--lr=1"}},
 		{"--study=tiny: takes --pretrain-data=FILE beside it", []string{"--study=tiny", dir}},
+		{"--report-only: takes --study=NAME beside it", []string{dir, "--report-only"}},
+		{"--out=DIR is needed", []string{"--study=tiny", "--report-only"}},
 		{"takes no --study=freezing beside it", []string{"--study=freezing", dir, data}},
 	} {
 		_, err := parseAblate(&terminal.Console{}, c.flags)

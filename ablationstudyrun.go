@@ -29,7 +29,7 @@ import (
 type studyPlan struct {
 	file  study.File
 	runs  []*study.Run
-	jobs  int      // runs at a time
+	jobs  int      // runs at a time; 0: train nothing, show the runs that have a line
 	flags []string // of every run, which change no bit of it
 
 	lock    sync.Mutex // of the file
@@ -37,7 +37,7 @@ type studyPlan struct {
 }
 
 // studyFlags are the flags that suit a study: it sets the others itself.
-var studyFlags = []string{"study", "out", "jobs", "threads", "kernel", "pretrain-data"}
+var studyFlags = []string{"study", "report-only", "out", "jobs", "threads", "kernel", "pretrain-data"}
 
 // studyNames lists the names of the studies.
 func studyNames() (names []string) {
@@ -55,7 +55,7 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 	}
 	s := studies[at]
 	p := &studyPlan{jobs: a.jobs, runs: s.Runs(), execute: executeSelf,
-		file: study.File{Path: filepath.Join(a.out, name+".jsonl"), Study: s, Numerics: numerics}}
+		file: study.File{Path: filepath.Join(a.out, name+".jsonl"), Study: s}}
 	var err error
 	fs.Visit(func(f *flag.Flag) {
 		switch {
@@ -72,6 +72,9 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 		return nil, usagef("--out=DIR is needed")
 	case a.jobs < 1:
 		return nil, usagef("--jobs=%d: takes a whole number of at least 1", a.jobs)
+	case a.reportOnly:
+		p.jobs = 0
+		return p, nil // the first line says which data and numerics
 	case s.Text && cfg.PretrainData == "":
 		return nil, usagef("--study=%s: takes --pretrain-data=FILE beside it, the text to train on", name)
 	case !s.Text && cfg.PretrainData != "":
@@ -82,8 +85,9 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 	if err != nil {
 		return nil, err
 	}
-	p.file.Data = map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
-	return p, nil
+	p.file.Numerics = numerics
+	p.file.Data, err = inputDigests(cfg, text, chat)
+	return p, err
 }
 
 // args returns the command line of a run, which writes its log to a file.
@@ -92,8 +96,41 @@ func (p *studyPlan) args(r *study.Run, log string) []string {
 		[]string{"--threads=1", "--no-interactive", fmt.Sprintf("--seed=%d", r.Seed), "--log-json=" + log})
 }
 
-// run checks the flags of every run as the train command does, and trains those that have no line yet.
+// run trains the runs that have no line yet, and shows the results.
 func (p *studyPlan) run(c *terminal.Console) error {
+	if err := p.loadFinished(c.Out); err != nil {
+		return err
+	}
+	if p.jobs > 0 {
+		if err := p.train(c); err != nil {
+			return err
+		}
+	}
+	return p.show(c.Out)
+}
+
+// loadFinished loads the results of the runs that have a line.
+func (p *studyPlan) loadFinished(out io.Writer) error {
+	results, err := p.file.Load()
+	if err != nil {
+		return err
+	}
+	for _, r := range p.runs {
+		r.Result = results[r.Name()]
+	}
+	fmt.Fprintf(out, "%s: %d of %d runs are in %s\n", p.file.Study.Name, len(results), len(p.runs), p.file.Path)
+	return nil
+}
+
+// show prints the summary and saves it beside the file, as JSON and as a page.
+func (p *studyPlan) show(out io.Writer) error {
+	summary := p.file.Study.Summarize(p.runs, leastDifference)
+	beside := strings.TrimSuffix(p.file.Path, ".jsonl")
+	return cmp.Or(summary.Print(out), saveJSON(beside+".json", summary), report.WriteStudy(beside+".html", summary))
+}
+
+// train checks the flags of every run as the train command does, and trains those that have no line yet.
+func (p *studyPlan) train(c *terminal.Console) error {
 	for _, r := range p.runs {
 		if _, _, _, err := parseTrain(c, p.args(r, "log")); err != nil {
 			return fmt.Errorf("study %s, %s: %w", p.file.Study.Name, r.Cell, err)
@@ -114,17 +151,7 @@ func (p *studyPlan) run(c *terminal.Console) error {
 
 // trainAll trains every run that has no line yet, with its log in a folder.
 func (p *studyPlan) trainAll(ctx context.Context, out io.Writer, logs string) error {
-	results, err := p.file.Load()
-	if err != nil {
-		return err
-	}
-	var left []*study.Run
-	for _, r := range p.runs {
-		if r.Result = results[r.Name()]; r.Result == nil {
-			left = append(left, r)
-		}
-	}
-	fmt.Fprintf(out, "%s: %d of %d runs are in %s\n", p.file.Study.Name, len(p.runs)-len(left), len(p.runs), p.file.Path)
+	left := slices.DeleteFunc(slices.Clone(p.runs), func(r *study.Run) bool { return r.Result != nil })
 	queue := jobs.Queue{Workers: p.jobs, Out: out, Finished: len(p.runs) - len(left)}
 	return jobs.Do(ctx, queue, left, func(ctx context.Context, r *study.Run) error { return p.trainOne(ctx, r, logs) })
 }
@@ -149,7 +176,7 @@ func (p *studyPlan) trainOne(ctx context.Context, r *study.Run, logs string) (er
 }
 
 // errNoEnd is the reason for a run that ended without an error but is not finished.
-var errNoEnd = errors.New("its log has no end")
+var errNoEnd = errors.New("it was interrupted, or its log has no end")
 
 // recorded returns the line that a run has in the file, or nil.
 func (p *studyPlan) recorded(r *study.Run) (*study.Result, error) {

@@ -3,6 +3,7 @@ package chart
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,6 +79,11 @@ func (a *Axis) ticks() []float64 {
 		ts = append(ts, i*step)
 	}
 	return ts
+}
+
+// wholeTicks returns the ticks that are whole numbers.
+func (a *Axis) wholeTicks() []float64 {
+	return slices.DeleteFunc(a.ticks(), func(t float64) bool { return t != math.Trunc(t) })
 }
 
 // logTicks returns powers of ten, and 2 and 5 times them on an axis that spans less than two of them.

@@ -58,12 +58,14 @@ type Chart struct {
 	Title, Note string
 	XName       string
 	Log         bool    // logarithmic y axis, without values of 0 and below
+	LogX        bool    // logarithmic x axis with a tick at each x, which are few and above 0
 	FromZero    bool    // the y axis begins at 0
 	Top         float64 // values above it are cut off; 0: no limit
 	Series      []Series
 	Lines       []RefLine
 
-	x, y Axis // set by SVG
+	x, y   Axis      // set by SVG
+	xTicks []float64 // likewise
 }
 
 // Empty reports whether no series has a point.
@@ -137,7 +139,14 @@ func (c *Chart) fit() {
 	if c.FromZero {
 		ys = append(ys, 0)
 	}
-	c.x, c.y = NewAxis(xs, false), NewAxis(ys, c.Log)
+	c.x, c.y = NewAxis(xs, c.LogX), NewAxis(ys, c.Log)
+	c.xTicks = c.x.wholeTicks()
+	if c.LogX {
+		slices.Sort(xs)
+		c.xTicks = slices.Compact(xs)
+		room := (c.x.High - c.x.Low) * 0.06
+		c.x.Low, c.x.High = c.x.Low-room, c.x.High+room
+	}
 	if room := (c.y.High - c.y.Low) * 0.06; c.FromZero {
 		c.y.High += room
 	} else {
@@ -159,17 +168,15 @@ func (c *Chart) drawAxes(b *strings.Builder) {
 		fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
 			c.x.From-6, y+4, ShortNumber(t))
 	}
-	drawXAxis(b, &c.x, c.y.From, c.XName)
+	drawXAxis(b, &c.x, c.xTicks, c.y.From, c.XName)
 }
 
-// drawXAxis draws the axis at height y, its whole ticks, and its name to the left of them.
-func drawXAxis(b *strings.Builder, x *Axis, y float64, name string) {
+// drawXAxis draws the axis at height y, its ticks, and its name to the left of them.
+func drawXAxis(b *strings.Builder, x *Axis, ticks []float64, y float64, name string) {
 	fmt.Fprintf(b, `<path class="axis" d="M%.1f %.1fH%.1f"/>`, x.From, y, x.To)
-	for _, t := range x.ticks() {
-		if t == math.Trunc(t) {
-			fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`,
-				x.At(t), y+18, ShortNumber(t))
-		}
+	for _, t := range ticks {
+		fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`,
+			x.At(t), y+18, ShortNumber(t))
 	}
 	fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
 		x.From-6-tickCharSize, y+18, html.EscapeString(name))

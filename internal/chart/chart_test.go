@@ -50,6 +50,16 @@ func TestChart_DrawsSmallerValuesLowerAndLaterOnesFartherRight(t *testing.T) {
 	}
 }
 
+func TestChart_ALogarithmicXAxisPlacesEqualFactorsEquallyFar(t *testing.T) {
+	c := &Chart{LogX: true, Series: []Series{{Points: []Point{{1e-4, 1}, {1e-3, 2}, {1e-2, 1}}}}}
+	svg := string(c.SVG())
+	requireXML(t, svg)
+	require.InDelta(t, c.x.At(1e-3)-c.x.At(1e-4), c.x.At(1e-2)-c.x.At(1e-3), 1e-9)
+	ticks := regexp.MustCompile(`text-anchor="middle">([^<]*)<`).FindAllStringSubmatch(svg, -1)
+	require.Equal(t, []string{"1e-4", "0.001", "0.01"}, []string{ticks[0][1], ticks[1][1], ticks[2][1]})
+	require.Len(t, ticks, 3, "one at each x")
+}
+
 func TestChart_ALogarithmicAxisLeavesOutZeros(t *testing.T) {
 	c := &Chart{Log: true, Series: []Series{{Points: []Point{{1, 0}, {2, 10}, {3, 1}}}}}
 	svg := string(c.SVG())

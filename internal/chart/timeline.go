@@ -58,7 +58,7 @@ func (t *Timeline) SVG() template.HTML {
 				(left+right)/2, y+30, html.EscapeString(s.Text))
 		}
 	}
-	drawXAxis(&b, &x, height-chartBottom+4, "epoch")
+	drawXAxis(&b, &x, x.wholeTicks(), height-chartBottom+4, "epoch")
 	b.WriteString("</svg>")
 	return template.HTML(b.String())
 }

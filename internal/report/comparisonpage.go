@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"html"
 	"html/template"
 	"math"
 	"strings"
@@ -61,7 +62,9 @@ func newAblationPage(s *Ablation) *ablationPage {
 			row.Class = "bad"
 		}
 		if c.Name != StableName {
-			row.Drawing = drawDifference(c, row.Class, reach)
+			mean, spread := float64(c.Difference.Mean), float64(c.Difference.Spread)
+			label := fmt.Sprintf("difference %.4f, spread %.4f nats", mean, spread)
+			row.Drawing = drawDifference(mean-spread, mean, mean+spread, reach, row.Class, label)
 			page.Figures = append(page.Figures, ablationChart(c, s.Changes[0]))
 		}
 		page.Rows = append(page.Rows, row)
@@ -70,13 +73,7 @@ func newAblationPage(s *Ablation) *ablationPage {
 }
 
 // Diff returns the difference with its sign.
-func (r ablationRow) Diff() string {
-	text := r.Difference.Text(4)
-	if less, ok := strings.CutPrefix(text, "-"); ok {
-		return "−" + less
-	}
-	return "+" + text
-}
+func (r ablationRow) Diff() string { return r.Difference.Signed(4) }
 
 // differenceReach returns the largest difference that the drawings show, which is twice the median of all differences:
 // so one very large difference does not make the others too small to see.
@@ -93,11 +90,10 @@ func differenceReach(changes []Comparison) float64 {
 	return 2 * stats.Median(sizes)
 }
 
-// drawDifference draws the mean of a difference as a dot and its spread as a line. The stable configuration is in the
-// middle, and a better change is to the left of it. A mean beyond the reach becomes an arrow at the edge.
-func drawDifference(c Comparison, class string, reach float64) template.HTML {
-	mean, spread := float64(c.Difference.Mean), float64(c.Difference.Spread)
-	if !stats.Finite(mean) || !stats.Finite(spread) {
+// drawDifference draws the mean of a difference as a dot and the range around it as a line. 0 is in the middle, and
+// negative differences are to the left of it. A mean beyond the reach becomes an arrow at the edge.
+func drawDifference(low, mean, high, reach float64, class, label string) template.HTML {
+	if !stats.Finite(low) || !stats.Finite(high) {
 		return ""
 	}
 	x := chart.Axis{Low: -reach, High: reach, From: 5, To: differenceWidth - 5}
@@ -109,10 +105,10 @@ func drawDifference(c Comparison, class string, reach float64) template.HTML {
 		mark = fmt.Sprintf(`<path class="dot %s" d="M%.1f %gl%g 5v-10z"/>`, class, position(mean)+tip, middle, -2*tip)
 	}
 	return template.HTML(fmt.Sprintf(`<svg class="difference" viewBox="0 0 %g %g" role="img" `+
-		`aria-label="difference %.4f, spread %.4f nats">`+
+		`aria-label="%s">`+
 		`<path class="axis" d="M%.1f 1V%g"/><path class="line %s" d="M%.1f %gH%.1f"/>%s</svg>`,
-		differenceWidth, differenceHeight, mean, spread, x.At(0), differenceHeight-1,
-		class, position(mean-spread), middle, position(mean+spread), mark))
+		differenceWidth, differenceHeight, html.EscapeString(label), x.At(0), differenceHeight-1,
+		class, position(low), middle, position(high), mark))
 }
 
 // ablationChart shows the losses of a change over those of the stable configuration.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gogpt/internal/strictjson"
 )
@@ -39,7 +40,21 @@ func NewMeanSpread(values []float64) MeanSpread {
 	for _, v := range values {
 		squares += (v - sum/n) * (v - sum/n)
 	}
-	return MeanSpread{strictjson.Float(sum / n), strictjson.Float(math.Sqrt(squares / (n - 1)))}
+	return MeanSpread{strictjson.Float(sum / n), strictjson.Float(math.Sqrt(squares / max(0, n-1)))}
+}
+
+// Signed returns Text with the sign of the mean before it.
+func (m MeanSpread) Signed(digits int) string { return WithSign(m.Text(digits)) }
+
+// WithSign returns the text of a number with its sign, "+" or "−", before it. Other text stays as it is.
+func WithSign(number string) string {
+	if less, ok := strings.CutPrefix(number, "-"); ok {
+		return "−" + less
+	}
+	if number != "" && number[0] >= '0' && number[0] <= '9' {
+		return "+" + number
+	}
+	return number
 }
 
 // Text returns "mean ± spread" with this number of digits after the point: the mean alone when the spread is not

@@ -30,7 +30,8 @@ func TestMeanSpread_IsThatOfASample(t *testing.T) {
 	require.InDelta(t, 2.5, float64(m.Mean), 1e-12)
 	require.InDelta(t, math.Sqrt(5.0/3), float64(m.Spread), 1e-12)
 	require.True(t, math.IsNaN(float64(NewMeanSpread([]float64{1}).Spread)), "one value has no spread")
-	require.True(t, math.IsNaN(float64(NewMeanSpread(nil).Mean)))
+	none := NewMeanSpread(nil)
+	require.True(t, math.IsNaN(float64(none.Mean)) && math.IsNaN(float64(none.Spread)))
 }
 
 func TestMeanSpread_IsShownAsFarAsItIsKnown(t *testing.T) {
@@ -40,6 +41,9 @@ func TestMeanSpread_IsShownAsFarAsItIsKnown(t *testing.T) {
 	require.Equal(t, "1.5", NewMeanSpread([]float64{1.5}).Text(1))
 	require.Equal(t, "–", NewMeanSpread(nil).Text(2))
 	require.Equal(t, "–", NewMeanSpread([]float64{1, math.Inf(1)}).Text(2))
+	require.Equal(t, "+2.50 ± 1.29", m.Signed(2))
+	require.Equal(t, "−1.5", NewMeanSpread([]float64{-1.5}).Signed(1))
+	require.Equal(t, "–", NewMeanSpread(nil).Signed(2))
 	text, err := json.Marshal(NewMeanSpread([]float64{1.5}))
 	require.NoError(t, err)
 	require.Equal(t, `{"mean":1.5,"spread":null}`, string(text))

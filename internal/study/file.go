@@ -16,11 +16,12 @@ import (
 
 // The file of a study: JSON Lines, a Result each, in the order in which the runs finished.
 
-// File is the file of a study as this program can go on with it.
+// File is the file of a study, and what its lines must have.
 type File struct {
-	Path     string
-	Study    *Study
-	Data     map[string]string // of this program's runs, as in Result
+	Path  string
+	Study *Study
+
+	Data     map[string]string // as in Result; nil: data and numerics of the first line
 	Numerics int
 }
 
@@ -40,34 +41,43 @@ func (f *File) Append(r *Result) error {
 }
 
 // Load returns the results by the names of their runs. A file that does not exist has none. Every line must be the
-// result of a run that this program would train, with the same flags, data and numerics; version and kernel may
-// differ. An error names the file, the line and what differs.
+// result of a run of the study, with the same flags, data and numerics; version and kernel may differ. An error names
+// the file, the line and what differs.
 func (f *File) Load() (map[string]*Result, error) {
 	data, err := os.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	results, err := f.parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	return results, nil
+}
+
+// parse reads the content of the file as Load does. An error names the line.
+func (f *File) parse(data []byte) (map[string]*Result, error) {
 	runs := map[string]*Run{}
 	for _, r := range f.Study.Runs() {
 		runs[r.Name()] = r
 	}
-	results := map[string]*Result{}
-	err = strictjson.Lines(data, func(line []byte) error {
+	results, want := map[string]*Result{}, *f
+	err := strictjson.Lines(data, func(line []byte) error {
 		r, err := parseResult(line)
 		if err != nil {
 			return err
 		}
-		name, err := f.match(&r, runs)
+		if want.Data == nil {
+			want.Data, want.Numerics = r.Data, r.Numerics
+		}
+		name, err := want.match(&r, runs)
 		if err == nil && results[name] != nil {
 			err = fmt.Errorf("%s has an earlier line: remove one of both", name)
 		}
 		results[name] = &r
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path, err)
-	}
-	return results, nil
+	return results, err
 }
 
 // parseResult reads a line strictly: no unknown, missing or duplicate field.
@@ -100,10 +110,10 @@ func (f *File) match(r *Result, runs map[string]*Run) (string, error) {
 			run.Name(), without(r.Flags, flags), without(flags, r.Flags))
 	}
 	if !maps.Equal(f.Data, r.Data) {
-		return "", fmt.Errorf("%s: other data: the line has %v, this program reads %v", run.Name(), r.Data, f.Data)
+		return "", fmt.Errorf("%s: other data: the line has %v, expected %v", run.Name(), r.Data, f.Data)
 	}
 	if r.Numerics != f.Numerics {
-		return "", fmt.Errorf("%s: numerics %d, but this program has %d and computes other bits",
+		return "", fmt.Errorf("%s: numerics %d, expected %d: programs of both compute other bits",
 			run.Name(), r.Numerics, f.Numerics)
 	}
 	return run.Name(), nil

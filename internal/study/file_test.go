@@ -46,6 +46,17 @@ func TestFile_ALineOfAnotherKernelAndVersionCounts(t *testing.T) {
 	require.Len(t, results, 1)
 }
 
+func TestFile_WithoutDataTheFirstLineSaysWhatTheOthersMustHave(t *testing.T) {
+	f := fileOf(t, small.Runs()[0], small.Runs()[1])
+	f.Data, f.Numerics = nil, 0
+	results, err := f.Load()
+	require.NoError(t, err)
+	require.Len(t, results, 2)
+	edit(t, f, `"numerics":7`, `"numerics":6`)
+	_, err = f.Load()
+	require.ErrorContains(t, err, "line 2: seed 3, low, all: numerics 7, expected 6")
+}
+
 // edit replaces a text in the file.
 func edit(t *testing.T, f *File, old, new string) {
 	lines, err := os.ReadFile(f.Path)
@@ -65,7 +76,7 @@ func TestFile_ErrorsNameFileLineAndDifference(t *testing.T) {
 		`only the line has --accum=2`:     {`"--accum=1"`, `"--accum=2"`},
 		`only the study --lr=1`:           {`,"--lr=1"`, ``},
 		`the line has map[pretrain:xy]`:   {`"pretrain":"ab"`, `"pretrain":"xy"`},
-		`numerics 8, but this program`:    {`"numerics":7`, `"numerics":8`},
+		`numerics 8, expected 7`:          {`"numerics":7`, `"numerics":8`},
 		`seed 3, low, none has an earlie`: {`"seed":4`, `"seed":3`},
 		`unknown field "more"`:            {`"vocab":300`, `"vocab":300,"more":1`},
 		`line 1: vocab: missing`:          {`"vocab":300,`, ``},
@@ -101,8 +112,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(lines)
 	f.Add([]byte("{\"study\":\"small\"}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		require.NoError(t, os.WriteFile(file.Path, data, 0o644))
-		results, err := file.Load()
+		results, err := file.parse(data)
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return

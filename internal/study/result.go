@@ -1,7 +1,6 @@
 package study
 
 import (
-	"cmp"
 	"math"
 	"strconv"
 
@@ -32,6 +31,9 @@ type Result struct {
 	Heldout  *strictjson.Float `json:"heldout_loss,omitempty"` // nil if the run measured none
 	Steps    int               `json:"steps"`                  // optimizer steps
 
+	// ExactMatch is the share of held-out questions answered word for word, 0…1; nil if the run measured none.
+	ExactMatch *strictjson.Float `json:"heldout_exact_match,omitempty"`
+
 	LargestRise  strictjson.Float `json:"largest_rise"`  // of a window's loss above the lowest before it; 0: none
 	NormFirst    strictjson.Float `json:"norm_first"`    // mean of the first tenth of the windows, at least one
 	NormLast     strictjson.Float `json:"norm_last"`     // of the last tenth
@@ -55,22 +57,29 @@ type Release struct {
 // explodedAbove is how far above ln(vocab), the loss of guessing, a run counts as diverged, in nats.
 const explodedAbove = 1
 
-// Value returns an outcome. Of a run that diverged it is the loss of guessing, ln(vocab), so that the run can be
-// compared. It is NaN if the run did not measure the outcome.
+// Value returns an outcome. Of a run that diverged it is that of guessing, a loss of ln(vocab) and no right answer, so
+// that the run can be compared. It is NaN if the run did not measure the outcome.
 func (r *Result) Value(o Outcome) float64 {
-	if r.Diverged {
+	switch {
+	case r.Diverged && o == ExactMatch:
+		return 0
+	case r.Diverged:
 		return math.Log(float64(r.Vocab))
 	}
-	nan := strictjson.Float(math.NaN())
-	return float64(map[Outcome]strictjson.Float{
-		TrainLoss: r.Train, ValLoss: *cmp.Or(r.Val, &nan), HeldoutLoss: *cmp.Or(r.Heldout, &nan)}[o])
+	measured := map[Outcome]*strictjson.Float{TrainLoss: &r.Train, ValLoss: r.Val, HeldoutLoss: r.Heldout,
+		ExactMatch: r.ExactMatch}[o]
+	if measured == nil {
+		return math.NaN()
+	}
+	return float64(*measured)
 }
 
 // Measure returns the result of the run with this log, which has an end.
 func (r *Run) Measure(l *runlog.Log) *Result {
 	m := &Result{Study: r.study.Name, Cell: r.study.levels(r.Cell), Seed: r.Seed, Flags: r.study.Flags(r.Cell),
 		Data: l.Run.Data, Vocab: l.Run.Vocab, Kernel: l.Run.Kernel, Numerics: l.Run.Numerics, Version: l.Run.Version,
-		Reason: l.End.Reason, Train: strictjson.Float(math.NaN()), Heldout: rounded(l.End.Heldout), Releases: []Release{}}
+		Reason: l.End.Reason, Train: strictjson.Float(math.NaN()), Heldout: rounded(l.End.Heldout),
+		ExactMatch: rounded(l.End.ExactMatch), Releases: []Release{}}
 	p := &runlog.Phase{}
 	if n := len(l.Phases); n > 0 {
 		p = l.Phases[n-1]

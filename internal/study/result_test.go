@@ -47,6 +47,14 @@ func TestMeasure_TakesTheFiguresOfTheRun(t *testing.T) {
 	require.Equal(t, 2.0, m.Value(TrainLoss))
 	require.Equal(t, 1.23457, m.Value(ValLoss))
 	require.True(t, math.IsNaN(m.Value(HeldoutLoss)))
+	require.True(t, math.IsNaN(m.Value(ExactMatch)))
+}
+
+func TestMeasure_TakesTheHeldoutQuestionsOfTheEnd(t *testing.T) {
+	l := logOf(t, runlog.Completed, epoch(10, 1, nil))
+	l.End.Heldout, l.End.ExactMatch = new(strictjson.Float(0.50000049)), new(strictjson.Float(0.375))
+	m := small.Runs()[0].Measure(l)
+	require.Equal(t, []float64{0.5, 0.375}, []float64{m.Value(HeldoutLoss), m.Value(ExactMatch)})
 }
 
 func TestMeasure_NormsAreMeansOfATenthOfTheWindows(t *testing.T) {
@@ -98,5 +106,6 @@ func TestMeasure_OfADivergedRunTheOutcomeIsTheLossOfGuessing(t *testing.T) {
 		m := small.Runs()[0].Measure(c.log)
 		require.Equal(t, c.diverged, m.Diverged, name)
 		require.Equal(t, c.diverged, m.Value(TrainLoss) == guessing, name)
+		require.Equal(t, c.diverged, m.Value(ExactMatch) == 0, name)
 	}
 }

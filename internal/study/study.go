@@ -10,16 +10,18 @@ import (
 	"strings"
 )
 
-// Study declares what is trained, and what decides.
+// Study declares what is trained, and what decides. The last factor is what the study is about, and its first level is
+// the reference: the page shows the difference that each other level makes.
 type Study struct {
-	Name    string
-	Title   string
-	Text    bool     // trains on a text that the user names, not on built-in data
-	Base    []string // flags of every run
-	Window  int      // steps of a line of the log with means of steps
-	Factors []Factor
-	Seeds   []uint64
-	Outcome Outcome // the primary one
+	Name        string
+	Title       string
+	Text        bool     // trains on a text that the user names, not on built-in data
+	Base        []string // flags of every run
+	Window      int      // steps of a line of the log with means of steps
+	Factors     []Factor
+	Seeds       []uint64
+	Outcome     Outcome // the primary one, a loss
+	Comparisons []Comparison
 }
 
 // Factor is what the runs vary, e.g. the learning rate.
@@ -39,6 +41,30 @@ type Cell []string
 
 func (c Cell) String() string { return strings.Join(c, ", ") }
 
+// Comparison asks a question that a weighted sum of cells answers, one sum for each seed. It is written down before the
+// first run.
+type Comparison struct {
+	Question   string
+	Prediction Prediction
+	Outcome    Outcome // "": the primary one
+	Sum        []Term
+}
+
+// Prediction is what is expected of a sum; "" is no prediction.
+type Prediction string
+
+// The predictions.
+const (
+	Above Prediction = "above 0"
+	Below Prediction = "below 0"
+)
+
+// Term is the outcome of a cell times a weight.
+type Term struct {
+	Weight float64
+	Cell   Cell
+}
+
 // Outcome is a figure of a result that runs are compared by: the name of its field in a line.
 type Outcome string
 
@@ -47,10 +73,15 @@ const (
 	TrainLoss   Outcome = "train_loss"
 	ValLoss     Outcome = "val_loss"
 	HeldoutLoss Outcome = "heldout_loss"
+	ExactMatch  Outcome = "heldout_exact_match"
 )
 
+// outcomes lists every outcome.
+var outcomes = []Outcome{TrainLoss, ValLoss, HeldoutLoss, ExactMatch}
+
 func (o Outcome) String() string {
-	return map[Outcome]string{TrainLoss: "training loss", ValLoss: "validation loss", HeldoutLoss: "held-out loss"}[o]
+	return map[Outcome]string{TrainLoss: "training loss", ValLoss: "validation loss", HeldoutLoss: "held-out loss",
+		ExactMatch: "held-out answers"}[o]
 }
 
 // Cells returns every combination of levels. The last factor changes fastest.
@@ -79,6 +110,16 @@ func (s *Study) Flags(c Cell) []string {
 		}
 	}
 	return flags
+}
+
+// RateFactor returns the index of the first factor, other than the last, whose levels are numbers, or -1 without one.
+func (s *Study) RateFactor() int {
+	return slices.IndexFunc(s.Factors[:len(s.Factors)-1], func(f Factor) bool {
+		return !slices.ContainsFunc(f.Levels, func(l Level) bool {
+			_, err := strconv.ParseFloat(l.Name, 64)
+			return err != nil
+		})
+	})
 }
 
 // levels returns a cell as the levels by factor.

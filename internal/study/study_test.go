@@ -6,13 +6,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// small is a study of two factors and two seeds.
+// small is a study of two factors, two seeds and two comparisons.
 var small = &Study{
 	Name: "small", Title: "Does it help?", Base: []string{"--accum=1"}, Window: 10, Seeds: []uint64{3, 4},
 	Outcome: TrainLoss,
 	Factors: []Factor{
 		{Name: "rate", Levels: []Level{{Name: "low", Flags: []string{"--lr=1"}}, {Name: "high", Flags: []string{"--lr=2"}}}},
 		{Name: "freezing", Levels: []Level{{Name: "none"}, {Name: "all", Flags: []string{"--freeze", "--x"}}}},
+	},
+	Comparisons: []Comparison{
+		{Question: "Does the rate cost?", Prediction: Above,
+			Sum: []Term{{1, Cell{"high", "none"}}, {-1, Cell{"low", "none"}}}},
+		{Question: "Does freezing help?", Prediction: Below,
+			Sum: []Term{{1, Cell{"high", "all"}}, {-1, Cell{"high", "none"}}}},
 	},
 }
 
