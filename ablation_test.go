@@ -198,10 +198,11 @@ func plannedRuns(t *testing.T, flags ...string) (jobs int, runs []*ablationRun) 
 }
 
 func TestAblate_PassesEachFlagToEveryRun(t *testing.T) {
-	data := smallData(t)
+	data, held := smallData(t), textFile(t, "held.json", `["held out"]`)
 	for flags, want := range map[string]map[string]string{
 		"":                     {"val-fraction": "0.1", "finetune-epochs": "0", "threads": "1", "pretrain-epochs": "500"},
 		"--val-fraction=0.25":  {"val-fraction": "0.25"},
+		"--val-data=" + held:   {"val-fraction": "0", "val-data": held},
 		"--min-lr=2e-6":        {"min-lr": "2e-06"},
 		"--min-lr=0":           {"min-lr": "0"},
 		"--quick":              {"pretrain-epochs": "30", "patience": "10", "finetune-epochs": "0"},

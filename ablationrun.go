@@ -109,6 +109,9 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	if plan.reportOnly {
 		return nil, usagef("--report-only: takes --study=NAME beside it")
 	}
+	if cfg.ValData != "" && !given(fs, "val-fraction") {
+		cfg.ValFraction = 0
+	}
 	if err := plan.validate(&cfg, *count); err != nil {
 		return nil, err
 	}
@@ -120,7 +123,11 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if plan.data, err = inputDigests(&cfg, text, chat); err != nil {
+	valText, valChat, err := loadValidationCorpora(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	if plan.data, err = inputDigests(&cfg, text, chat, valText, valChat); err != nil {
 		return nil, err
 	}
 	if plan.program, err = programDigest(); err != nil {
@@ -138,7 +145,8 @@ func (p *ablationPlan) validate(cfg *Config, seeds int) error {
 	var r ranges
 	r.check(seeds >= 1, "seeds", seeds, "a whole number of at least 1")
 	r.check(p.jobs >= 1, "jobs", p.jobs, "a whole number of at least 1")
-	r.check(cfg.ValFraction > 0, "val-fraction", cfg.ValFraction, "a number above 0: ablate compares validation losses")
+	r.check(cfg.ValFraction > 0 || cfg.ValData != "", "val-fraction", cfg.ValFraction,
+		"a number above 0, or --val-data=FILE: ablate compares validation losses")
 	r.check(cfg.Pretrain.Epochs >= 1, "pretrain-epochs", cfg.Pretrain.Epochs,
 		"a whole number of at least 1: ablate compares pretraining")
 	r.check(cfg.Finetune.Epochs == 0, "finetune-epochs", cfg.Finetune.Epochs, "0: ablate compares pretraining")

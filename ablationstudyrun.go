@@ -86,7 +86,7 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 		return nil, err
 	}
 	p.file.Numerics = numerics
-	p.file.Data, err = inputDigests(cfg, text, chat)
+	p.file.Data, err = inputDigests(cfg, text, chat, nil, nil)
 	return p, err
 }
 

@@ -41,7 +41,8 @@ const (
 type gradRow struct {
 	runlog.GradDistance
 	RuleErr strictjson.Float `json:"rule_err"` // against differences of the model that the mode assumes
-	OK      bool             `json:"ok"`       // RuleErr within its limit
+	Limit   strictjson.Float `json:"limit"`    // of RuleErr
+	OK      bool             `json:"ok"`       // RuleErr is below Limit
 }
 
 // gradCheck checks one model on one batch.
@@ -172,32 +173,41 @@ func (r gradRow) asMode(mode AttentionBackward) gradRow {
 
 // checkTensor checks one gradient of a mode.
 func (c *gradCheck) checkTensor(mode AttentionBackward, t, exact gradTensor) gradRow {
-	row := gradRow{GradDistance: runlog.GradDistance{Tensor: t.name, Mode: mode.String()}}
-	if strings.HasSuffix(t.name, ".c_attn.bias[k]") {
+	row := gradRow{GradDistance: runlog.GradDistance{Tensor: t.name, Mode: mode.String()}, Limit: gradLimit}
+	if c.zeroByTheory(t) {
 		return c.checkZero(row, mode, t)
 	}
 	g, fd := c.differences(mode, t)
 	setDistance(&row.GradDistance, g, fd)
 	row.RuleErr = row.RelErr
-	row.OK = row.RuleErr < gradLimit // false for NaN
+	row.OK = row.RuleErr < row.Limit // false for NaN
 	if mode != ExactBackward {
 		setDistance(&row.GradDistance, inFloat64(t.g), inFloat64(exact.g))
 	}
 	return row
 }
 
-// checkZero checks the bias of the keys, whose exact gradient is zero: its errors are absolute, and cosine and norm
-// ratio are undefined. Only straight-through gives it a gradient, and all of that gradient is error.
+// zeroByTheory reports whether the exact gradient is zero whatever the weights are: that of the keys' bias, and, where
+// every sequence is one token, whose only score softmax turns into 1, that of everything about queries and keys.
+func (c *gradCheck) zeroByTheory(t gradTensor) bool {
+	single := len(c.batch.Lengths) == len(c.batch.Inputs)
+	return strings.HasSuffix(t.name, ".c_attn.bias[k]") ||
+		single && (strings.HasSuffix(t.name, "[q]") || strings.HasSuffix(t.name, "[k]"))
+}
+
+// checkZero checks a gradient that is zero by theory: its errors are absolute, and cosine and norm ratio are undefined.
+// Only straight-through gives it other values, and all of them are error.
 func (c *gradCheck) checkZero(row gradRow, mode AttentionBackward, t gradTensor) gradRow {
 	for _, g := range t.g {
 		row.RelErr = max(row.RelErr, strictjson.Float(math.Abs(float64(g))))
 	}
 	row.Cosine, row.NormRatio = strictjson.Float(math.NaN()), strictjson.Float(math.NaN())
-	row.RuleErr, row.OK = row.RelErr, row.RelErr < zeroLimit
+	row.RuleErr, row.Limit = row.RelErr, zeroLimit
 	if mode == StraightThrough {
 		ruleErr, _, _ := compareVectors(c.differences(mode, t))
-		row.RuleErr, row.OK = strictjson.Float(ruleErr), ruleErr < gradLimit
+		row.RuleErr, row.Limit = strictjson.Float(ruleErr), gradLimit
 	}
+	row.OK = row.RuleErr < row.Limit
 	return row
 }
 
@@ -221,6 +231,14 @@ func compareVectors(g, want []float64) (relErr, cosine, ratio float64) {
 		return 0, 1, 1
 	}
 	return math.Sqrt(diff / ww), gw / math.Max(math.Sqrt(gg*ww), math.SmallestNonzeroFloat64), math.Sqrt(gg / ww)
+}
+
+// limitShare returns an error in relation to its limit, and +Inf for NaN.
+func limitShare(err, limit strictjson.Float) float64 {
+	if math.IsNaN(float64(err)) {
+		return math.Inf(1)
+	}
+	return float64(err / limit)
 }
 
 // inFloat64 returns a copy of x in float64.

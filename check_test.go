@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"gogpt/internal/terminal"
 )
 
 func TestCheck_CompareVectors(t *testing.T) {
@@ -212,9 +210,37 @@ func TestCheck_TheKeysBiasHasNeitherCosineNorNormRatio(t *testing.T) {
 		require.Contains(t, string(text), `"cosine":null,"norm_ratio":null`)
 	}
 	var table bytes.Buffer
-	require.NoError(t, printGradRows(&terminal.Console{Out: &table}, rows, false))
+	printGradRows(&table, rows)
 	require.Len(t, regexp.MustCompile("(?m)"+dashes).FindAllString(table.String(), -1), 3, table.String())
 	require.NotContains(t, table.String(), "NaN")
+}
+
+// With one token per sequence softmax has one score: every gradient of queries and keys is zero by theory.
+func TestCheck_WithOneTokenQueriesAndKeysHaveNoGradient(t *testing.T) {
+	c := tinyCheck(3, 1, 1)
+	rows := checkGradients(c.model, c.batch, 1, nil, StraightThrough, StopGradient)
+	zero := 0
+	for _, r := range rows {
+		require.True(t, r.OK, "%+v", r)
+		isZero := strings.HasSuffix(r.Tensor, "[q]") || strings.HasSuffix(r.Tensor, "[k]")
+		require.Equal(t, isZero, math.IsNaN(float64(r.Cosine)), "%+v", r)
+		if isZero {
+			zero++
+			limit := zeroLimit
+			if r.Mode == StraightThrough.String() {
+				limit = gradLimit
+				require.Greater(t, float64(r.RelErr), 1e-3, "%+v: straight-through trains them all the same", r)
+			}
+			require.Equal(t, limit, float64(r.Limit), "%+v", r)
+		}
+	}
+	require.Equal(t, 3*4, zero)
+	exact := c.gradients(ExactBackward)
+	query := exact[slices.IndexFunc(exact, func(g gradTensor) bool { return g.name == "h.0.attn.c_attn.weight[q]" })]
+	require.True(t, c.checkTensor(ExactBackward, query, query).OK)
+	query.g[0] = 1.1e-6
+	require.False(t, c.checkTensor(ExactBackward, query, query).OK, "a gradient that should be zero")
+	require.False(t, tinyCheck(3, 1, 2).zeroByTheory(query), "two tokens have something to choose from")
 }
 
 func TestCheck_LeavesWeightsAndTheExactBackwardInPlace(t *testing.T) {

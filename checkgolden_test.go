@@ -125,10 +125,30 @@ func TestGolden_AWrongFigureExitsWithOne(t *testing.T) {
 		onlyJSON(t, out, &r)
 		require.True(t, r.GreedyEqual)
 		require.Equal(t, code == exitOK, r.OK)
+		require.Positive(t, float64(r.ElapsedSec))
+		want := "PASS: the worst is logits: error "
 		if code != exitOK {
 			require.Contains(t, errText, path)
+			require.Equal(t, "loss", r.Worst.What)
+			want = "FAIL: the worst is loss: error "
 		}
+		_, out, _ = gogpt(t, "gradcheck", "--golden="+path)
+		require.Regexp(t, `\n`+want+`\d\.\de[-+]\d+, limit 2e-06; [\d.]+m?s\n$`, out)
 	}
+}
+
+func TestGolden_ADifferentContinuationFailsByItself(t *testing.T) {
+	path := goldenFile(t, func(meta map[string]string, _ map[string]*safetensors.Tensor) {
+		var ids []int
+		require.NoError(t, json.Unmarshal([]byte(meta["greedy"]), &ids))
+		ids[len(ids)-1] = (ids[len(ids)-1] + 1) % 2
+		text, err := json.Marshal(ids)
+		require.NoError(t, err)
+		meta["greedy"] = string(text)
+	})
+	code, out, _ := gogpt(t, "gradcheck", "--golden="+path)
+	require.Equal(t, exitError, code)
+	require.Contains(t, out, "\nFAIL: the worst is the greedy continuation; of the figures, logits: error ")
 }
 
 // One NaN in a tensor, the first or the last that is compared, fails the case and stays its worst error. The result is

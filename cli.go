@@ -46,6 +46,7 @@ func commands() []command {
 		{"train", "train a model: pretraining, then instruction tuning (the default command)", trainCommand},
 		{"chat", "talk with a saved model, or answer one prompt or a pipe", chatCommand},
 		{"eval", "measure a saved model on a file or a folder", evalCommand},
+		{"data", "say what is in data: samples, lengths, cuts, duplicates, overlap", dataCommand},
 		{"tokenize", "print the token ids and pieces of a text", tokenizeCommand},
 		{"gradcheck", "compare the gradients with float64 differences, or with a golden case", gradcheckCommand},
 		{"ablate", "train the stable configuration with one change at a time, and compare the results", ablateCommand},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,13 +10,11 @@ import (
 
 	"gogpt/internal/kernel"
 	"gogpt/internal/strictjson"
+	"gogpt/internal/survey"
 	"gogpt/internal/terminal"
 )
 
-// The commands eval, tokenize and gradcheck.
-
-// errChecksFailed is the error of a check that failed. The printed rows say what failed.
-var errChecksFailed = errors.New("the check failed")
+// The commands eval, data and tokenize.
 
 // evalCommand runs gogpt eval.
 func evalCommand(c *terminal.Console, args []string) error {
@@ -60,6 +57,114 @@ func evalCommand(c *terminal.Console, args []string) error {
 	}
 	fmt.Fprintln(c.Out)
 	return nil
+}
+
+// dataResult is what `gogpt data --json` prints.
+type dataResult struct {
+	Model     string `json:"model,omitempty"` // whose tokenizer counts the tokens
+	Tokenizer string `json:"tokenizer"`       // bpe or char
+	Vocab     int    `json:"vocab"`
+	Context   int    `json:"context"`
+	*survey.Survey
+}
+
+// dataCommand runs gogpt data.
+func dataCommand(c *terminal.Console, args []string) error {
+	fs := flag.NewFlagSet("data [PATH…]", flag.ContinueOnError)
+	cfg := defaultConfig()
+	model := fs.String("model", "", "use the tokenizer and the context of a saved model, a safetensors `FILE`")
+	asJSON := fs.Bool("json", false, "print one JSON object")
+	fs.IntVar(&cfg.Model.Context, "context", cfg.Model.Context, "longest sequence, in tokens")
+	fs.IntVar(&cfg.Model.Vocab, "vocab-size", cfg.Model.Vocab, "largest vocabulary in tokens")
+	fs.StringVar(&cfg.Tokenizer, "tokenizer", cfg.Tokenizer, "`bpe` or char, learned from the data")
+	fs.StringVar(&cfg.ValData, "val-data", cfg.ValData, "held-out `FILE` or folder, compared with the other data")
+	fs.Float64Var(&cfg.ValFraction, "val-fraction", cfg.ValFraction, "share of the samples held out, as in training")
+	fs.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "seed of the choice of --val-fraction")
+	paths, err := parseFlagsAndFiles(c, fs, args)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"context", "vocab-size", "tokenizer"} {
+		if *model != "" && given(fs, name) {
+			return usagef("--%s=%s: takes no --model=%s beside it: a model has its own", name, fs.Lookup(name).Value, *model)
+		}
+	}
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	train, held, err := surveyedSamples(&cfg, paths)
+	if err != nil {
+		return err
+	}
+	r, err := newDataResult(&cfg, *model, train, held)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return strictjson.Print(c.Out, r)
+	}
+	r.print(c.Out)
+	return nil
+}
+
+// surveyedSamples returns the samples of the paths, or of the built-in data, and those held out: of --val-data or
+// --val-fraction or, for the built-in data, the held-out questions.
+func surveyedSamples(cfg *Config, paths []string) (train, held []survey.Sample, err error) {
+	if len(paths) > 0 {
+		train, err = loadSamples(pathFS{}, paths...)
+	} else {
+		train, err = loadSamples(repositoryData, pretrainingFile, chatFile)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case cfg.ValData != "":
+		held, err = loadSamples(pathFS{}, cfg.ValData)
+	case cfg.ValFraction > 0:
+		train, held, err = splitSamples(train, cfg.ValFraction, cfg.Seed)
+	case len(paths) == 0:
+		held, err = loadSamples(repositoryData, heldoutFile)
+	}
+	return train, held, err
+}
+
+// newDataResult tokenizes the samples, by a tokenizer that learns from the training part or that of a saved model, and
+// describes them.
+func newDataResult(cfg *Config, model string, train, held []survey.Sample) (*dataResult, error) {
+	r := &dataResult{Model: model, Context: cfg.Model.Context}
+	var t *tokenizer
+	var err error
+	if model == "" {
+		t, err = buildTokenizer(cfg, corpusOfSamples(train))
+	} else {
+		var m *LLM
+		if m, t, err = loadModel(model); err == nil {
+			r.Context = m.Context
+			if err = requireSpecialTokens(t, corpusOfSamples(slices.Concat(train, held))); err != nil {
+				err = fmt.Errorf("%s: %w", model, err)
+			}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Tokenizer, r.Vocab = t.kind, t.size()
+	for _, samples := range [][]survey.Sample{train, held} {
+		measureSamples(t, r.Context, samples)
+	}
+	r.Survey = survey.New(r.Context, train, held)
+	return r, nil
+}
+
+// print writes the result as text.
+func (r *dataResult) print(out io.Writer) {
+	source := "learned from the training part"
+	if r.Model != "" {
+		source = "of " + r.Model
+	}
+	fmt.Fprintf(out, "vocabulary %d (%s), %s; context %d tokens\n\n", r.Vocab, r.Tokenizer, source, r.Context)
+	r.Survey.Print(out, r.Context)
 }
 
 // tokenizeResult is what `gogpt tokenize --json` prints.
@@ -152,113 +257,4 @@ func tokenizeChat(t *tokenizer, text string) (tokenizeResult, error) {
 	}
 	e := chatExample(t, turns, false)
 	return tokenizeResult{IDs: e.tokens, Mask: e.lossMask}, nil
-}
-
-// gradcheckCommand runs gogpt gradcheck.
-func gradcheckCommand(c *terminal.Console, args []string) error {
-	fs := flag.NewFlagSet("gradcheck", flag.ContinueOnError)
-	cfg := defaultConfig()
-	golden := fs.String("golden", "", "compare with a golden case, a safetensors `FILE`, instead")
-	asJSON := fs.Bool("json", false, "print one JSON object")
-	mode := fs.String("attn-backward", "all",
-		"`MODE` to check beside exact: all, exact, straight-through or stop-gradient")
-	commonFlags(fs, &cfg)
-	modelFlags(fs, &cfg.Model)
-	dataFlags(fs, &cfg)
-	if err := parseFlags(c, fs, args); err != nil {
-		return err
-	}
-	if err := cfg.validate(); err != nil {
-		return err
-	}
-	kernel.SetThreads(cfg.Threads)
-	if *golden != "" {
-		return goldenCommand(c, *golden, *asJSON)
-	}
-	modes := []AttentionBackward{StraightThrough, StopGradient}
-	if *mode != "all" {
-		modes = modes[:1]
-		if err := modes[0].Set(*mode); err != nil {
-			return usagef("--attn-backward=%s: takes all, exact, straight-through or stop-gradient", *mode)
-		}
-	}
-	m, b, err := checkSubject(&cfg)
-	if err != nil {
-		return err
-	}
-	showProgress := c.LiveLine()
-	rows := checkGradients(m, b, cfg.Seed, showProgress, modes...)
-	showProgress("")
-	return printGradRows(c, rows, *asJSON)
-}
-
-// goldenCommand compares losses, gradients and a training run with a golden case that PyTorch computed.
-func goldenCommand(c *terminal.Console, path string, asJSON bool) error {
-	g, err := loadGolden(path)
-	if err != nil {
-		return err
-	}
-	r, err := g.check()
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if asJSON {
-		err = strictjson.Print(c.Out, r)
-	} else {
-		_, err = fmt.Fprint(c.Out, r)
-	}
-	if err == nil && !r.OK {
-		err = fmt.Errorf("%s: %w", path, errChecksFailed)
-	}
-	return err
-}
-
-// checkTokens lists the lengths, in tokens, of the sequences of a gradient check.
-var checkTokens = []int{5, 3}
-
-// checkSubject returns a new model and a small batch of the first samples of its data.
-func checkSubject(cfg *Config) (*LLM, *Batch, error) {
-	s := &session{cfg: cfg}
-	if _, err := s.prepare(); err != nil {
-		return nil, nil, err
-	}
-	b := &Batch{}
-	samples := s.phases[0].train.inOrder()
-	for i, n := range checkTokens {
-		e := samples[i%len(samples)]
-		b.add(e.part(0, min(n, len(e.tokens)-1, cfg.Model.Context)))
-	}
-	return s.model, b, nil
-}
-
-// printGradRows prints the rows of a gradient check. It returns errChecksFailed when a row failed.
-func printGradRows(c *terminal.Console, rows []gradRow, asJSON bool) error {
-	ok := true
-	for _, r := range rows {
-		ok = ok && r.OK
-	}
-	if asJSON {
-		if err := strictjson.Print(c.Out, map[string]any{"rows": rows, "ok": ok}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(c.Out, "%-16s %-32s %10s %9s %9s %10s\n", "mode", "tensor", "rel err", "cosine", "norm", "rule err")
-		for _, r := range rows {
-			verdict := "ok"
-			if !r.OK {
-				verdict = "FAILED"
-			}
-			fmt.Fprintf(c.Out, "%-16s %-32s %10.1e %9s %9s %10.1e  %s\n", r.Mode, r.Tensor, float64(r.RelErr),
-				r.Cosine.OrDash("%.6f"), r.NormRatio.OrDash("%.4f"), float64(r.RuleErr), verdict)
-		}
-		fmt.Fprintf(c.Out, "\nexact: rel err compares with central differences in float64 "+
-			"(limit %.0e, for zero gradients %.0e absolute).\n"+
-			"others: rel err, cosine and norm compare with the exact gradient, "+
-			"rule err with differences of what the mode assumes.\n"+
-			"-: the exact gradient is zero; rel err is the largest entry of the mode's gradient.\n", gradLimit, zeroLimit)
-	}
-	if !ok {
-		return errChecksFailed
-	}
-	return nil
 }

@@ -3,14 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -19,7 +16,7 @@ import (
 
 	"gogpt/internal/kernel"
 	"gogpt/internal/runlog"
-	"gogpt/internal/terminal"
+	"gogpt/internal/survey"
 )
 
 // onlyJSON reads out, which must be exactly one JSON value.
@@ -128,6 +125,91 @@ func heldOutOf(t *testing.T, rows string) string {
 	return string(text)
 }
 
+// surveyed runs gogpt data and returns its JSON.
+func surveyed(t *testing.T, args ...string) *dataResult {
+	code, out, err := gogpt(t, append([]string{"data", "--json"}, args...)...)
+	require.Equal(t, exitOK, code, err)
+	require.Empty(t, err)
+	r := &dataResult{}
+	onlyJSON(t, out, r)
+	return r
+}
+
+func TestData_DescribesTheBuiltInData(t *testing.T) {
+	r := surveyed(t)
+	require.Equal(t, []any{"bpe", 2048, 128}, []any{r.Tokenizer, r.Vocab, r.Context})
+	require.Len(t, r.Train, 2)
+	require.Equal(t, 252+200, r.Total.Samples)
+	require.Equal(t, heldoutFile, r.HeldOut[0].File)
+	require.Equal(t, 40, r.HeldOut[0].Samples)
+	require.Zero(t, r.Cut.Count+r.Duplicates.Count+r.Overlap.Count)
+	require.Positive(t, surveyed(t, "--context=20").Cut.Count)
+	held := surveyed(t, "--val-fraction=0.1").HeldOut
+	require.Equal(t, []string{pretrainingFile, chatFile}, []string{held[0].File, held[1].File})
+	require.NotEqual(t, held[0].Tokens, surveyed(t, "--val-fraction=0.1", "--seed=2").HeldOut[0].Tokens)
+}
+
+func TestData_FindsWhatIsWrongWithFiles(t *testing.T) {
+	rows := textFile(t, "rows.json", `["ab", "`+strings.Repeat("长", 40)+`", "ab"]`)
+	pairs := textFile(t, "pairs.jsonl", "{\"user\":\"a?\",\"assistant\":\"b\"}\n")
+	held := textFile(t, "held.json", `["ab", "new"]`)
+	r := surveyed(t, rows, "--tokenizer=char", "--val-data="+held, "--context=8", pairs)
+	require.Equal(t, []any{"char", minVocabSize + 1, 8}, []any{r.Tokenizer, r.Vocab, r.Context})
+	require.Equal(t, []int{4, 9}, []int{r.Total.Samples, r.Total.Windows})
+	require.Equal(t, []survey.Found{{Place: survey.Place{File: rows, Row: 2}, Length: 41,
+		Text: strings.Repeat("长", 20) + "…"}}, r.Cut.First)
+	require.Equal(t, []survey.Found{{Place: survey.Place{File: rows, Row: 3}, Length: 3,
+		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Duplicates.First)
+	require.Equal(t, []survey.Found{{Place: survey.Place{File: held, Row: 1}, Length: 3,
+		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Overlap.First)
+	code, out, err := gogpt(t, "data", rows)
+	require.Equal(t, exitOK, code, err)
+	require.True(t, strings.HasPrefix(out, "vocabulary "), out)
+	require.Contains(t, out, "overlap: nothing is held out\n")
+}
+
+func TestData_UsesTheTokenizerAndTheContextOfAModel(t *testing.T) {
+	_, words, model := savedModel(t)
+	rows := textFile(t, "rows.json", `["abc", "长"]`)
+	r := surveyed(t, rows, "--model="+model)
+	m, _, err := loadModel(model)
+	require.NoError(t, err)
+	require.Equal(t, []any{model, words.size(), m.Context}, []any{r.Model, r.Vocab, r.Context})
+	require.Equal(t, 4+4, r.Total.Tokens, "a vocabulary of bytes")
+	code, out, errText := gogpt(t, "data", rows, "--model="+plainModel(t))
+	require.Equal(t, exitError, code)
+	require.Empty(t, out)
+	require.Contains(t, errText, "plain.safetensors: the vocabulary lacks <|endoftext|>")
+}
+
+func TestData_RefusesWhatItCannotRead(t *testing.T) {
+	rows := textFile(t, "rows.json", `["ab", 1]`)
+	good := textFile(t, "good.json", `["ab", "c"]`)
+	for _, c := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{exitError, rows + ": row 2: neither a string nor", []string{rows}},
+		{exitError, "missing.json: no such file", []string{good, "missing.json"}},
+		{exitError, rows + ": row 2: ", []string{good, "--val-data=" + rows}},
+		{exitError, "--val-fraction=0.1 leaves nothing", []string{textFile(t, "one.json", `["ab"]`), "--val-fraction=0.1"}},
+		{exitUsage, "--val-data=x: takes no --val-fraction=0.1 beside it", []string{"--val-data=x", "--val-fraction=0.1"}},
+		{exitUsage, "--context=0: takes a whole number of at least 1", []string{"--context=0"}},
+		{exitUsage, "--tokenizer=words: takes bpe or char", []string{"--tokenizer=words"}},
+		{exitUsage, "--context=9: takes no --model=m beside it", []string{"--model=m", "--context=9"}},
+		{exitUsage, "--vocab-size=300: takes no --model=m beside it", []string{"--model=m", "--vocab-size=300"}},
+		{exitUsage, "--tokenizer=bpe: takes no --model=m beside it", []string{"--model=m", "--tokenizer=bpe"}},
+		{exitError, "m: no such file", []string{good, "--model=m"}},
+	} {
+		code, out, err := gogpt(t, append([]string{"data"}, c.args...)...)
+		require.Equal(t, c.code, code, err)
+		require.Contains(t, err, c.want)
+		require.Equal(t, 1, strings.Count(err, "\n"), err)
+		require.Empty(t, out)
+	}
+}
+
 func TestTokenize_PrintsIDsAndPieces(t *testing.T) {
 	_, tok, model := savedModel(t)
 	for _, text := range []string{"hi 你", "", " ", "<|user|>", "\xff\xc3 \n\ufffd"} {
@@ -218,14 +300,6 @@ func TestVersion_NamesTheKernel(t *testing.T) {
 		version, runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel.Name()), out)
 }
 
-func TestGradcheck_FailsWhenARowFails(t *testing.T) {
-	c := &terminal.Console{Out: io.Discard}
-	require.NoError(t, printGradRows(c, []gradRow{{OK: true}}, false))
-	require.ErrorIs(t, printGradRows(c, []gradRow{{OK: true}, {}}, false), errChecksFailed)
-	require.ErrorIs(t, printGradRows(c, []gradRow{{}, {OK: true}}, false), errChecksFailed)
-	require.ErrorIs(t, printGradRows(c, []gradRow{{}}, true), errChecksFailed)
-}
-
 func TestCommands_UseTheThreadsOfTheFlag(t *testing.T) {
 	_, _, model := savedModel(t)
 	defer kernel.SetThreads(kernel.Threads())
@@ -239,80 +313,6 @@ func TestCommands_UseTheThreadsOfTheFlag(t *testing.T) {
 		require.Equal(t, exitOK, run(append(args, "--threads=3"), forbiddenInput{t}, io.Discard, &errOut), errOut.String())
 		require.Equal(t, 3, kernel.Threads(), args[0])
 	}
-}
-
-// checkedSizes returns flags of the smallest model that can be checked. Its context is shorter than the sequences of a
-// check.
-func checkedSizes(t *testing.T) []string {
-	rows := textFile(t, "rows.json", `["abcdbca", "cabd"]`)
-	pairs := textFile(t, "pairs.json", `[{"user":"ab","assistant":"cd"}]`)
-	return []string{"--pretrain-data=" + rows, "--chat-data=" + pairs, "--tokenizer=char",
-		"--layers=1", "--dim=4", "--heads=2", "--hidden=2", "--context=3"}
-}
-
-// gradRows runs a gradient check that must hold and returns its rows.
-func gradRows(t *testing.T, flags ...string) []gradRow {
-	code, out, err := gogpt(t, append([]string{"gradcheck", "--json"}, flags...)...)
-	require.Equal(t, exitOK, code, err)
-	var r struct {
-		Rows []gradRow `json:"rows"`
-		OK   bool      `json:"ok"`
-	}
-	onlyJSON(t, out, &r)
-	require.True(t, r.OK)
-	var named struct{ Rows []map[string]any }
-	require.NoError(t, json.Unmarshal([]byte(out), &named))
-	for _, row := range named.Rows {
-		require.Subset(t, slices.Collect(maps.Keys(row)), []string{"tensor", "mode", "rel_err", "cosine", "ok"})
-	}
-	return r.Rows
-}
-
-// The check has a row for each tensor and mode: always of the exact backward, and of the modes of --attn-backward.
-func TestGradcheck_ChecksTheModesAskedFor(t *testing.T) {
-	for mode, want := range map[string][]string{
-		"stop-gradient": {"exact", "stop-gradient"},
-		"all":           {"exact", "straight-through", "stop-gradient"},
-	} {
-		rows := gradRows(t, append(checkedSizes(t), "--attn-backward="+mode)...)
-		tensors := len(rows) / len(want)
-		require.Greater(t, tensors, 16, "parameters and inputs")
-		require.Len(t, rows, len(want)*tensors)
-		for i, r := range rows {
-			require.Equal(t, want[i/tensors], r.Mode, "--attn-backward=%s", mode)
-			require.Equal(t, rows[i%tensors].Tensor, r.Tensor)
-			require.True(t, r.OK, "%+v", r)
-		}
-	}
-}
-
-func TestGradcheck_PrintsATable(t *testing.T) {
-	code, out, err := gogpt(t, append([]string{"gradcheck", "--attn-backward=exact"}, checkedSizes(t)...)...)
-	require.Equal(t, exitOK, code, err)
-	require.Contains(t, out, "exact            h.0.attn.c_attn.weight[q]")
-	require.NotContains(t, out, "straight-through  ", "only the exact backward is checked")
-	require.NotContains(t, out, "stop-gradient  ")
-}
-
-// --seed decides the probes, not only the weights.
-func TestGradcheck_TheSeedChoosesTheProbes(t *testing.T) {
-	flags := append(checkedSizes(t), "--seed=2")
-	cfg := defaultConfig()
-	fs := flag.NewFlagSet("gradcheck", flag.ContinueOnError)
-	commonFlags(fs, &cfg)
-	modelFlags(fs, &cfg.Model)
-	dataFlags(fs, &cfg)
-	require.NoError(t, fs.Parse(flags))
-	m, b, err := checkSubject(&cfg)
-	require.NoError(t, err)
-	inJSON := func(rows []gradRow) string {
-		text, err := json.Marshal(rows)
-		require.NoError(t, err)
-		return string(text)
-	}
-	printed := inJSON(gradRows(t, append(flags, "--attn-backward=exact")...))
-	require.Equal(t, inJSON(checkGradients(m, b, 2, nil)), printed)
-	require.NotEqual(t, inJSON(checkGradients(m, b, 1, nil)), printed, "other probes of the same weights")
 }
 
 // The report command and --report. internal/report tests the page itself.

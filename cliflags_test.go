@@ -52,6 +52,8 @@ func TestFlags_EachSetsItsField(t *testing.T) {
 	require.Equal(t, []string{"m", "d", "l"}, []string{r.save, r.checkpointDir, r.logJSON})
 	require.Empty(t, values["freeze-attn"], "not given")
 
+	cfg, _, _ = parsed(t, "--val-data=v.txt", "--chat-val-data=w.json")
+	require.Equal(t, []string{"v.txt", "w.json"}, []string{cfg.ValData, cfg.ChatValData})
 	cfg, _, _ = parsed(t, "--freeze-attn")
 	require.True(t, *cfg.FreezeAttn)
 	cfg, _, values = parsed(t, "--freeze-attn=false", "--release-warmup=5")

@@ -63,10 +63,16 @@ func (s *session) initModel(texts ...*corpus) (err error) {
 	return err
 }
 
-// inputDigests returns the SHA-256 of everything that a run starts from: the data by phase, and the file of
-// --init-from.
-func inputDigests(cfg *Config, text, chat *corpus) (map[string]string, error) {
+// inputDigests returns the SHA-256 of everything that a run starts from: the data by phase, validation data unless it
+// is nil, and the file of --init-from.
+func inputDigests(cfg *Config, text, chat, valText, valChat *corpus) (map[string]string, error) {
 	digests := map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
+	if valText != nil {
+		digests["val-data"] = valText.digest()
+	}
+	if valChat != nil {
+		digests["chat-val-data"] = valChat.digest()
+	}
 	if cfg.InitFrom != "" {
 		digest, err := fileDigest(cfg.InitFrom)
 		if err != nil {

@@ -63,7 +63,8 @@ type session struct {
 	heldout   *corpus                  // questions of the repository's data; nil for other data
 	prompts   map[string]*samplePrompt // by phase, of the samples in the log; nil without a log
 
-	unfinished bool // another phase follows the current phase
+	warnings   []string // of the data, to print before training
+	unfinished bool     // another phase follows the current phase
 
 	// hooks of the interactive run; nil without one
 	started    func() error // before the first phase
@@ -96,6 +97,9 @@ func (s *session) run(c *terminal.Console) error {
 	digests, err := s.prepare()
 	if err != nil {
 		return err
+	}
+	for _, warning := range s.warnings {
+		fmt.Fprintf(c.Err, "gogpt: warning: %s\n", warning)
 	}
 	s.monitor = newMonitor(c.Out, c.TTY(), nil, os.Getenv("NO_COLOR") == "")
 	closeLogs, err := openLogs(s.flags, s.monitor)

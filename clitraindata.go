@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"gogpt/internal/survey"
+)
 
 // What a run trains on: the data of its phases, their tokenizer, and the model.
 
@@ -12,14 +16,18 @@ func (s *session) prepare() (digests map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if digests, err = inputDigests(cfg, text, chat); err != nil {
-		return nil, err
-	}
-	text, heldText, err := splitCorpus(text, cfg.ValFraction, cfg.Seed)
+	valText, valChat, err := loadValidationCorpora(cfg)
 	if err != nil {
 		return nil, err
 	}
-	chat, heldChat, err := splitCorpus(chat, cfg.ValFraction, cfg.Seed)
+	if digests, err = inputDigests(cfg, text, chat, valText, valChat); err != nil {
+		return nil, err
+	}
+	text, heldText, err := s.holdOut("pretrain", text, valText)
+	if err != nil {
+		return nil, err
+	}
+	chat, heldChat, err := s.holdOut("finetune", chat, valChat)
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +43,33 @@ func (s *session) prepare() (digests map[string]string, err error) {
 	return digests, s.loadHeldout()
 }
 
+// holdOut returns the training part of a phase's data, and what the phase validates on: the user's validation data or,
+// where that is nil, the share of --val-fraction. It adds a warning when training data contains the user's.
+func (s *session) holdOut(phase string, data, validation *corpus) (train, held *corpus, err error) {
+	if validation == nil {
+		return splitCorpus(data, s.cfg.ValFraction, s.cfg.Seed)
+	}
+	samples := samplesOf(validation, survey.Place{})
+	if n := survey.Overlap(samplesOf(data, survey.Place{}), samples).Count; n > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s: %d of its %d samples are in the training data too",
+			s.cfg.validationFlag(phase), n, len(samples)))
+	}
+	return data, validation, nil
+}
+
+// validationFlag returns the flag, with its value, that chooses the validation data of a phase, or "".
+func (c *Config) validationFlag(phase string) string {
+	switch {
+	case c.ValFraction > 0:
+		return fmt.Sprintf("--val-fraction=%g", c.ValFraction)
+	case phase == "pretrain" && c.ValData != "":
+		return "--val-data=" + c.ValData
+	case phase == "finetune" && c.ChatValData != "":
+		return "--chat-val-data=" + c.ChatValData
+	}
+	return ""
+}
+
 // addPhase makes the datasets of a phase that has epochs.
 func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, held *corpus) error {
 	if plan.Epochs == 0 {
@@ -48,8 +83,8 @@ func (s *session) addPhase(name string, plan PhaseConfig, stream uint64, train, 
 		return fmt.Errorf("%s: the data holds no sample of two tokens or more", name)
 	}
 	validation := newDataset(s.tokenizer, held, s.cfg.Model.Context, false, all).inOrder()
-	if s.cfg.ValFraction > 0 && len(validation) == 0 {
-		return fmt.Errorf("--val-fraction=%g: %s data: no held-out sample of two tokens or more", s.cfg.ValFraction, name)
+	if flag := s.cfg.validationFlag(name); flag != "" && len(validation) == 0 {
+		return fmt.Errorf("%s: %s data: no held-out sample of two tokens or more", flag, name)
 	}
 	s.phases = append(s.phases, &phase{
 		name: name, config: plan, train: d, held: validation, first: len(s.phases) == 0, stream: stream})

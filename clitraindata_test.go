@@ -415,3 +415,60 @@ func TestHeldOut_ABrokenModelIsAnError(t *testing.T) {
 	trainer.phase = &phase{name: "finetune"}
 	require.ErrorContains(t, s.measureHeldout(trainer, new(runlog.End)), "held-out questions: the logit of token 0 is NaN")
 }
+
+// Validation data is measured after each epoch, as eval measures it, and changes neither weights nor vocabulary.
+func TestValidation_OnAFileIsNoTraining(t *testing.T) {
+	rows, pairs := "--pretrain-data="+jsonFile(t, twelve[:6]), "--chat-data="+jsonFile(t, pairsOf(twelve[:6]))
+	files := []string{jsonFile(t, twelve[6:9]), jsonFile(t, pairsOf(twelve[9:]))}
+	flags := []string{rows, pairs, "--tokenizer=char", "--finetune-epochs=1"}
+	plain := finish(t, exitOK, flags...)
+	r := finish(t, exitOK, append(flags, "--val-data="+files[0], "--chat-val-data="+files[1])...)
+	require.Equal(t, plain.model, r.model)
+	require.Equal(t, charactersOf(twelve[:6]...), r.characters())
+	for i, phase := range []string{"pretrain", "finetune"} {
+		require.Equal(t, phase, r.epochs[i].Phase)
+		require.Equal(t, plain.epochs[i].AvgLoss, r.epochs[i].AvgLoss)
+		require.Nil(t, plain.epochs[i].ValLoss)
+		require.NotNil(t, r.epochs[i].ValLoss)
+	}
+	held, err := loadCorpusPath(files[1])
+	require.NoError(t, err)
+	measured, err := evaluate(r.model, r.words, held)
+	require.NoError(t, err)
+	require.InDelta(t, *r.epochs[1].ValLoss, float64(measured.AvgLoss), 1e-12)
+	r = finish(t, exitOK, append(flags, "--val-data="+files[0])...)
+	require.True(t, r.epochs[0].ValLoss != nil && r.epochs[1].ValLoss == nil, "each phase has its own validation data")
+}
+
+// Early stopping monitors the validation data: here one that gets worse from the first epoch on.
+func TestValidation_OnAFileStopsEarly(t *testing.T) {
+	rows := "--pretrain-data=" + jsonFile(t, []string{"aaaaaaaaaaaaaaaaaaaa"})
+	flags := []string{rows, "--pretrain-epochs=40", "--lr=0.01", "--patience=3"}
+	require.Len(t, finish(t, exitOK, flags...).epochs, 40)
+	r := finish(t, exitOK, append(flags, "--val-data="+jsonFile(t, []string{"bcdefghijklmnop"}))...)
+	require.Less(t, len(r.epochs), 40)
+}
+
+func TestValidation_ItsDigestIsLogged(t *testing.T) {
+	held := jsonFile(t, []string{"new"})
+	flags := []string{"--val-data=" + held, "--chat-val-data=" + jsonFile(t, pairsOf(twelve)), "--finetune-epochs=1"}
+	data := logLines(t, flags...)[0]["data"].(map[string]any)
+	c, err := loadCorpusPath(held)
+	require.NoError(t, err)
+	require.Equal(t, c.digest(), data["val-data"])
+	require.ElementsMatch(t, []string{"pretrain", "finetune", "val-data", "chat-val-data"}, keysIn(data))
+	require.Len(t, logLines(t)[0]["data"], 2)
+}
+
+func TestValidation_SamplesOfTheTrainingDataAreAWarning(t *testing.T) {
+	rows, pairs := "--pretrain-data="+jsonFile(t, twelve), "--chat-data="+jsonFile(t, pairsOf(twelve))
+	shared, sharedPairs := jsonFile(t, append(twelve[3:5:5], "new")), jsonFile(t, pairsOf([]string{"甲", "new"}))
+	code, _, err := gogpt(t, tiny(rows, pairs, "--finetune-epochs=1",
+		"--val-data="+shared, "--chat-val-data="+sharedPairs)...)
+	require.Equal(t, exitOK, code, err)
+	require.Equal(t, "gogpt: warning: --val-data="+shared+": 2 of its 3 samples are in the training data too\n"+
+		"gogpt: warning: --chat-val-data="+sharedPairs+": 1 of its 2 samples are in the training data too\n", err)
+	code, _, err = gogpt(t, tiny(rows, pairs, "--val-data="+jsonFile(t, []string{"new"}))...)
+	require.Equal(t, exitOK, code)
+	require.Empty(t, err)
+}

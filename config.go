@@ -50,6 +50,7 @@ type Config struct {
 	// data
 	PretrainData, ChatData string  // files or folders; empty: the repository's own data
 	Tokenizer              string  // kindBPE or kindChar
+	ValData, ChatValData   string  // files or folders that validate the phases and are not trained on
 	ValFraction            float64 // share of the samples held out of training
 	TrainOnAll             bool    // in tuning, the loss counts the user's tokens too
 

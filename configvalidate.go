@@ -68,6 +68,7 @@ func (c *Config) validate() error {
 	r.count("max-steps", c.MaxSteps, 0, maxCount, " (0: no limit)")
 	r.count("log-steps", c.LogSteps, 0, maxCount, " (0: off)")
 	r.count("log-attn-gradient", c.LogAttnGradient, 0, maxCount, " (0: off)")
+	c.validateValidation(&r)
 	c.validateFreezing(&r)
 	r.check(c.Tokenizer == kindBPE || c.Tokenizer == kindChar, "tokenizer", c.Tokenizer, kindBPE+" or "+kindChar)
 	return r.bad
@@ -101,6 +102,24 @@ func (p *PhaseConfig) validate(epochs, prefix string, r *ranges) {
 	}
 	r.count(prefix+"restarts", p.Restarts, 0, maxCount, "")
 	r.count(prefix+"cooldown-epochs", p.Cooldown, 0, maxExtent, " (0: none)")
+}
+
+// validateValidation checks that a phase validates on a file or on a share of its samples, and that it has epochs.
+func (c *Config) validateValidation(r *ranges) {
+	for _, phase := range []struct {
+		flag, file, epochs string
+		config             PhaseConfig
+	}{
+		{"val-data", c.ValData, "pretrain-epochs", c.Pretrain},
+		{"chat-val-data", c.ChatValData, "finetune-epochs", c.Finetune},
+	} {
+		if phase.file != "" {
+			r.check(c.ValFraction == 0, phase.flag, phase.file,
+				fmt.Sprintf("no --val-fraction=%g beside it: validation has one source", c.ValFraction))
+			r.check(phase.config.Epochs > 0, phase.flag, phase.file,
+				fmt.Sprintf("--%s of at least 1 beside it, or there is nothing to validate", phase.epochs))
+		}
+	}
 }
 
 // validateFreezing checks the plan of freezing, and that the first phase has enough epochs for its releases.

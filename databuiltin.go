@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 )
 
-// The repository's own data, embedded in the program, so that it trains in any folder.
+// The data of a run: the user's files, or the repository's own data, which is embedded in the program, so that it
+// trains in any folder.
 
 //go:embed data
 var repositoryData embed.FS
@@ -27,6 +30,14 @@ func loadUserOrBuiltIn(path, builtIn string) (*corpus, error) {
 	}
 	return loadCorpusPath(path)
 }
+
+// loadCorpusPath calls loadCorpus with a path of the operating system.
+func loadCorpusPath(path string) (*corpus, error) { return loadCorpus(pathFS{}, path) }
+
+// pathFS opens any path as the user wrote it. os.DirFS opens only paths below one folder.
+type pathFS struct{}
+
+func (pathFS) Open(path string) (fs.File, error) { return os.Open(path) }
 
 // loadTrainingCorpora reads the texts of pretraining and the conversations of tuning. A phase without epochs gets no
 // built-in data when the user has data for the other phase, so that the vocabulary is built from the user's data alone.
@@ -62,6 +73,19 @@ func loadChat(path string) (*corpus, error) {
 
 // aConversation says how chat data writes a conversation.
 const aConversation = `a {"user","assistant"} pair or a string "User: … Assistant: …"`
+
+// loadValidationCorpora reads the user's validation data of pretraining and of tuning; nil: no such flag.
+func loadValidationCorpora(cfg *Config) (text, chat *corpus, err error) {
+	if cfg.ValData != "" {
+		if text, err = loadCorpusPath(cfg.ValData); err != nil {
+			return nil, nil, err
+		}
+	}
+	if cfg.ChatValData != "" {
+		chat, err = loadChat(cfg.ChatValData)
+	}
+	return text, chat, err
+}
 
 // digest returns the SHA-256, in hexadecimal, of the texts in their order; the names of their files do not count. The
 // length of each text is hashed before it, so that different corpora never hash the same bytes.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -29,6 +28,8 @@ type corpus struct {
 	Pairs     []pair   // conversations of one turn
 	Dialogues [][]pair // conversations of several turns
 	Streams   []string // running texts, one per .txt file
+
+	onRow func(row int) // unless it is nil, called after a row of a .json or .jsonl file was added
 }
 
 // texts returns the number of texts and conversations.
@@ -52,15 +53,9 @@ func (c *corpus) conversations() (all [][]pair) {
 // It repairs nothing: the first error names the file and the row, line or byte. Rows and lines count from 1, bytes from
 // 0. A corpus without any text is an error too. addString adds a string of a .json or .jsonl file.
 func readCorpus(fsys fs.FS, name string, addString stringAdder) (*corpus, error) {
-	info, err := fs.Stat(fsys, name)
+	files, err := corpusFiles(fsys, name)
 	if err != nil {
-		return nil, atomicfile.PathError(name, err)
-	}
-	files := []string{name}
-	if info.IsDir() {
-		if files, err = corpusFiles(fsys, name); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	c := &corpus{}
 	for _, file := range files {
@@ -79,14 +74,6 @@ func loadCorpus(fsys fs.FS, name string) (*corpus, error) {
 	return readCorpus(fsys, name, (*corpus).addText)
 }
 
-// loadCorpusPath calls loadCorpus with a path of the operating system.
-func loadCorpusPath(path string) (*corpus, error) { return loadCorpus(pathFS{}, path) }
-
-// pathFS opens any path as the user wrote it. os.DirFS opens only paths below one folder.
-type pathFS struct{}
-
-func (pathFS) Open(path string) (fs.File, error) { return os.Open(path) }
-
 // corpusFormats maps a file's extension to the method that adds its content to a corpus.
 var corpusFormats = map[string]func(c *corpus, data []byte, addString stringAdder) error{
 	".json":  (*corpus).addJSON,
@@ -99,14 +86,21 @@ func formatOf(file string) func(*corpus, []byte, stringAdder) error {
 	return corpusFormats[strings.ToLower(path.Ext(file))]
 }
 
-// corpusFiles returns the data files of a folder, at least one.
-func corpusFiles(fsys fs.FS, folder string) ([]string, error) {
-	entries, err := fs.ReadDir(fsys, folder)
+// corpusFiles returns the files to read for a name: the file itself, or the data files of a folder, at least one.
+func corpusFiles(fsys fs.FS, name string) ([]string, error) {
+	info, err := fs.Stat(fsys, name)
 	if err != nil {
-		return nil, atomicfile.PathError(folder, err)
+		return nil, atomicfile.PathError(name, err)
 	}
-	prefix := strings.TrimSuffix(folder, "/") + "/"
-	if folder == "." {
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	entries, err := fs.ReadDir(fsys, name)
+	if err != nil {
+		return nil, atomicfile.PathError(name, err)
+	}
+	prefix := strings.TrimSuffix(name, "/") + "/"
+	if name == "." {
 		prefix = ""
 	}
 	var files []string
@@ -116,7 +110,7 @@ func corpusFiles(fsys fs.FS, folder string) ([]string, error) {
 		}
 	}
 	if files == nil {
-		return nil, fmt.Errorf("%s: the folder contains no .json, .jsonl or .txt file", folder)
+		return nil, fmt.Errorf("%s: the folder contains no .json, .jsonl or .txt file", name)
 	}
 	return files, nil
 }
@@ -159,6 +153,7 @@ func (c *corpus) addJSON(data []byte, addString stringAdder) error {
 		if err := c.addRow(row, addString); err != nil {
 			return fmt.Errorf("row %d: %w", i+1, err)
 		}
+		c.added(i + 1)
 	}
 	return nil
 }
@@ -180,8 +175,16 @@ func (c *corpus) addJSONLines(data []byte, addString stringAdder) error {
 		if err != nil {
 			return fmt.Errorf("row %d (line %d): %w", row, line, err)
 		}
+		c.added(row)
 	}
 	return nil
+}
+
+// added calls onRow.
+func (c *corpus) added(row int) {
+	if c.onRow != nil {
+		c.onRow(row)
+	}
 }
 
 // addRow adds one string or one pair.

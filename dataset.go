@@ -167,19 +167,29 @@ func splitCorpus(c *corpus, fraction float64, seed uint64) (train, held *corpus,
 	train.Pairs, held.Pairs = splitRows(c.Pairs, fraction, rng)
 	train.Dialogues, held.Dialogues = splitRows(c.Dialogues, fraction, rng)
 	for _, text := range c.Streams {
-		cut := len(text) - int(math.Round(fraction*float64(len(text))))
-		for cut > 0 && cut < len(text) && text[cut]&0xC0 == 0x80 { // inside a character
-			cut--
-		}
-		train.Streams = append(train.Streams, text[:cut])
-		held.Streams = append(held.Streams, text[cut:])
+		first, last := cutStream(text, fraction)
+		train.Streams, held.Streams = append(train.Streams, first), append(held.Streams, last)
 	}
+	return train, held, requireBothParts(train, held, fraction)
+}
+
+// requireBothParts returns an error when a split of a corpus leaves a part empty.
+func requireBothParts(train, held *corpus, fraction float64) error {
 	for _, side := range []*corpus{train, held} {
 		if side.texts() == 0 || slices.Contains(side.Streams, "") {
-			return nil, nil, fmt.Errorf("--val-fraction=%g leaves nothing to train on or nothing to validate on", fraction)
+			return fmt.Errorf("--val-fraction=%g leaves nothing to train on or nothing to validate on", fraction)
 		}
 	}
-	return train, held, nil
+	return nil
+}
+
+// cutStream cuts off the last part of a running text, between two characters.
+func cutStream(text string, fraction float64) (train, held string) {
+	cut := len(text) - int(math.Round(fraction*float64(len(text))))
+	for cut > 0 && cut < len(text) && text[cut]&0xC0 == 0x80 { // inside a character
+		cut--
+	}
+	return text[:cut], text[cut:]
 }
 
 // splitRows puts a random share of the rows into held, at least one and not all of them; a single row goes into train.

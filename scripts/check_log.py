@@ -18,4 +18,5 @@ assert all(math.isclose(r["ppl"], math.exp(r["avg_loss"]), rel_tol=1e-6) for r i
 losses = [r["avg_loss"] for r in epochs]
 assert all(b < a for a, b in zip(losses, losses[1:])), "the loss falls every epoch"
 assert losses[-1] < losses[0] / 3, "and by a lot"
+assert lines[-1]["health"]["pretrain"]["verdict"] == "healthy", lines[-1]
 print("log:", len(epochs), "epochs, loss", losses[0], "to", losses[-1])

@@ -5,15 +5,16 @@ import (
 	"strings"
 
 	"gogpt/internal/stats"
+	"gogpt/internal/strictjson"
 )
 
-// Health: whether a phase trained well, by four criteria on its epochs.
+// Health: whether a phase trained well, by three criteria on its epochs. Speed is compared but not judged: it depends
+// on what else the machine does.
 
 const (
 	explosionRise = 0.5  // nats: a loss that rises more above the lowest loss before it is an explosion
 	steadyFactor  = 1.25 // limit of the ratio of an epoch's perplexity to the one before, in the last third
 	normFactor    = 2.0  // limit of the ratio of median gradient norms, last third to first third
-	speedFactor   = 0.5  // least ratio of median speeds, last third to first third
 	fewestEpochs  = 3    // that allow a verdict
 )
 
@@ -22,7 +23,6 @@ const (
 //	loss           the last is below the first, and none rises more than explosionRise above the lowest before it
 //	perplexity     in the last third, none exceeds steadyFactor times the one before
 //	gradient norm  the median of the last third is at most normFactor times that of the first third
-//	speed          the median of the last third is at least speedFactor times that of the first third
 func Judge(records []*Epoch) Health {
 	if len(records) < fewestEpochs {
 		return Health{Verdict: Unknown, text: fmt.Sprintf("unknown, fewer than %d epochs", fewestEpochs)}
@@ -33,22 +33,22 @@ func Judge(records []*Epoch) Health {
 	speed := func(r *Epoch) float64 { return float64(r.TokensPerSec) }
 	start, end := float64(records[0].AvgLoss), float64(records[len(records)-1].AvgLoss)
 	norms := MedianOf(last, norm) / MedianOf(first, norm)
-	speeds := MedianOf(last, speed) / MedianOf(first, speed)
+	speeds := strictjson.Float(MedianOf(last, speed) / MedianOf(first, speed))
 	h := Health{
 		Loss:       end < start && largestRise(records) <= explosionRise,
-		Perplexity: steady(last),
+		Perplexity: steady(records[len(records)-third-1:]),
 		GradNorm:   norms <= normFactor,
-		Speed:      speeds >= speedFactor,
+		SpeedRatio: &speeds,
 	}
 	h.Verdict = Unhealthy
-	if h.Loss && h.Perplexity && h.GradNorm && h.Speed {
+	if h.Loss && h.Perplexity && h.GradNorm {
 		h.Verdict = Healthy
 	}
 	h.text = strings.Join([]string{h.Verdict,
 		fmt.Sprintf("loss %s (%.3f → %.3f)", okOrNot(h.Loss), start, end),
 		fmt.Sprintf("perplexity %s (%.2f)", okOrNot(h.Perplexity), float64(records[len(records)-1].PPL)),
 		fmt.Sprintf("gradient norm %s (last third %.2f × the first)", okOrNot(h.GradNorm), norms),
-		fmt.Sprintf("speed %s (%.2f ×)", okOrNot(h.Speed), speeds)}, "; ")
+		fmt.Sprintf("speed %.2f ×", speeds)}, "; ")
 	return h
 }
 
@@ -74,7 +74,7 @@ func largestRise(records []*Epoch) float64 {
 	return rise
 }
 
-// steady reports whether no perplexity exceeds steadyFactor times the one before.
+// steady reports whether no perplexity after the first exceeds steadyFactor times the one before.
 func steady(records []*Epoch) bool {
 	for i := 1; i < len(records); i++ {
 		if !(records[i].PPL <= steadyFactor*records[i-1].PPL) {

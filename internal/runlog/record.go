@@ -100,14 +100,15 @@ type GradDistance struct {
 	NormRatio strictjson.Float `json:"norm_ratio"` // ‖g‖ / ‖reference‖
 }
 
-// Health is the verdict of Judge on a phase: which of the four criteria it meets.
+// Health is the verdict of Judge on a phase: which of the three criteria it meets. The ratio of speeds is no criterion.
 type Health struct {
-	Verdict    string `json:"verdict"`    // Healthy, Unhealthy or Unknown
-	Loss       bool   `json:"loss"`       // falls without an explosion
-	Perplexity bool   `json:"perplexity"` // is steady at the end
-	GradNorm   bool   `json:"grad_norm"`  // does not rise much
-	Speed      bool   `json:"speed"`      // does not fall much
-	text       string // the verdict with its reasons; empty after reading a log
+	Verdict    string            `json:"verdict"`               // Healthy, Unhealthy or Unknown
+	Loss       bool              `json:"loss"`                  // falls without an explosion
+	Perplexity bool              `json:"perplexity"`            // is steady at the end
+	GradNorm   bool              `json:"grad_norm"`             // does not rise much
+	SpeedRatio *strictjson.Float `json:"speed_ratio,omitempty"` // median speed, last third to first third; nil: Unknown
+	Speed      *bool             `json:"speed,omitempty"`       // a fourth criterion of older programs; only read
+	text       string            // the verdict with its reasons; empty after reading a log
 }
 
 // The verdicts of Judge.

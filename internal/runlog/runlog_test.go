@@ -63,6 +63,17 @@ func TestLog_IsReadAsItWasWritten(t *testing.T) {
 	require.Nil(t, l.Find("finetune"))
 }
 
+// Older programs judged the speed too.
+func TestReadFile_ReadsALogThatJudgesTheSpeed(t *testing.T) {
+	log := linesOf(t, fullRun()[:6]) + `{"event":"end","reason":"completed","health":{"pretrain":{"verdict":"unhealthy",` +
+		`"loss":true,"perplexity":true,"grad_norm":true,"speed":false}},"elapsed_sec":1.5}` + "\n"
+	l, err := Parse([]byte(log))
+	require.NoError(t, err)
+	h := l.End.Health["pretrain"]
+	require.True(t, h.Verdict == Unhealthy && h.GradNorm && !*h.Speed)
+	require.Nil(t, h.SpeedRatio)
+}
+
 func TestLog_TheFirstOfEqualLossesIsTheBest(t *testing.T) {
 	l := &Log{}
 	for _, record := range fullRun() {

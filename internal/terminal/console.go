@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Console holds the standard streams of a command.
@@ -41,12 +42,19 @@ func (c *Console) TTY() io.Writer {
 	return nil
 }
 
-// LiveLine returns a function that replaces the current line of the terminal by a text. It does nothing without a TTY.
-func (c *Console) LiveLine() func(text string) {
-	tty := c.TTY()
-	return func(text string) {
-		if tty != nil {
+// Progress returns a function that shows what a command is doing. On a TTY a text replaces the text before it, and an
+// empty one erases it. Without a TTY a text is a line of c.Err, unless the last line is less than an interval ago.
+func (c *Console) Progress(interval time.Duration) func(text string) {
+	if tty := c.TTY(); tty != nil {
+		return func(text string) {
 			fmt.Fprintf(tty, "\r\x1b[K%s", text) // back to column 0, erase the line
+		}
+	}
+	var shown time.Time
+	return func(text string) {
+		if text != "" && time.Since(shown) >= interval {
+			shown = time.Now()
+			fmt.Fprintln(c.Err, text)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -40,10 +41,20 @@ func TestConsole_OnlyATerminalThatIsNotDumbRedrawsALine(t *testing.T) {
 	require.Nil(t, (&Console{Err: tty}).TTY())
 }
 
-func TestConsole_LiveLineIsSilentWithoutATerminal(t *testing.T) {
+func TestConsole_ProgressWithoutATerminalIsALineNowAndThen(t *testing.T) {
 	var out, errOut bytes.Buffer
-	(&Console{Out: &out, Err: &errOut}).LiveLine()("step 1")
-	require.Empty(t, out.String()+errOut.String())
+	c := &Console{Out: &out, Err: &errOut}
+	show := c.Progress(time.Hour)
+	for _, text := range []string{"step 1", "step 2", ""} {
+		show(text)
+	}
+	require.Equal(t, "step 1\n", errOut.String())
+	show = c.Progress(0)
+	for _, text := range []string{"step 3", "", "step 4"} {
+		show(text)
+	}
+	require.Equal(t, "step 1\nstep 3\nstep 4\n", errOut.String())
+	require.Empty(t, out.String())
 }
 
 func TestOneLine_JoinsErrorsAndEscapesLineBreaks(t *testing.T) {
