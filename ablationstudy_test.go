@@ -261,7 +261,8 @@ func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
 		want  string
 		flags []string
 	}{
-		{"--study=x: takes one of freezing, freezing-text, tiny", []string{"--study=x", dir}},
+		{"--study=x: takes one of freezing, freezing-text, release, tuning, cooldown, ladder, tiny",
+			[]string{"--study=x", dir}},
 		{"--study=: takes one of", []string{"--study=", dir}},
 		{"--out=DIR is needed", []string{"--study=tiny", data}},
 		{"--jobs=-1: takes a whole number of at least 1", []string{"--study=tiny", dir, data, "--jobs=-1"}},
