@@ -165,7 +165,7 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	dataFlags(fs, c)
 	fs.StringVar(&c.ValData, "val-data", c.ValData, "validate pretraining on this `FILE` or folder; not trained on")
 	fs.StringVar(&c.ChatValData, "chat-val-data", c.ChatValData,
-		"validate tuning on this `FILE` or folder of {\"user\",\"assistant\"} pairs; not trained on")
+		"validate tuning on this `FILE` or folder of conversations; not trained on")
 	fs.Float64Var(&c.ValFraction, "val-fraction", c.ValFraction, "share of the samples held out for validation")
 	fs.BoolVar(&c.TrainOnAll, "train-on-all", c.TrainOnAll,
 		"the loss of tuning counts the user's tokens too, not only the answers")
