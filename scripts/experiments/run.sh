@@ -1,51 +1,53 @@
 #!/usr/bin/env bash
-# The runs of docs/experiments.md, two at a time with one thread each. A run whose log is finished is not run again.
+# The runs of docs/experiments.md, two at a time with one thread each. A run that is finished is not run again. The
+# studies go on where docs/studies/*.jsonl stop.
 #   run.sh GOGPT FOLDER [TINYSHAKESPEARE.txt]
 set -euo pipefail
 gogpt=$(realpath "$1")
 mkdir -p "$2"
 out=$(realpath "$2")
 text=${3:+$(realpath "$3")}
-cd "$out"
+studies=$(realpath "$(dirname "$0")/../../docs/studies")
 
-# `gogpt ablate` compares pretraining by its validation loss. A queue of this script trains what it does not cover: the
-# comparison of gradients within one run, training without a validation split, and tuning with `gogpt eval` after it.
-
-# queue NAME FLAGS…: adds a run, whose log is NAME.jsonl
-queue() {
-	local name=$1
-	shift
-	grep -qs '"event":"end"' "$name.jsonl" || printf '%s\n' "--log-json=$name.jsonl --threads=1 --no-interactive $*" >>todo
+# study NAME FLAGS…: trains what is missing of a study, and summarizes it in NAME.json and NAME.html
+study() {
+	"$gogpt" ablate --study="$1" --out="$studies" --jobs=2 "${@:2}"
 }
 
-: >todo
-queue laboratory --quick --log-attn-gradient=1260
-for seed in 1 2 3; do
-	queue "m1-$seed" --quick --seed=$seed
-	queue "m2-after-$seed" --seed=$seed --save="m2-after-$seed.safetensors"
-	queue "m2-before-$seed" --seed=$seed --save="m2-before-$seed.safetensors" \
-		--finetune-lr=3e-4 --finetune-patience=80 --finetune-restarts=2 --finetune-accum=4
+for name in freezing release tuning cooldown; do
+	study "$name"
 done
-xargs -P 2 -L 1 "$gogpt" <todo >/dev/null
-rm todo
+if [ -n "$text" ]; then
+	study freezing-text --pretrain-data="$text"
+	study ladder --pretrain-data="$text"
+fi
 
-for model in m2-*.safetensors; do
-	for data in chat_training_data heldout_chat; do
-		"$gogpt" eval --model="$model" --data="$OLDPWD/data/$data.json" --json >"${model%.safetensors}-$data.json"
-	done
-done
+cd "$out"
 
 # ablate OUT FLAGS…: compares changes with the stable configuration; the log of a run is OUT/CHANGE-SEED.jsonl
 ablate() {
-	local out=$1
-	shift
-	"$gogpt" ablate --jobs=2 --out="$out" "$@"
+	"$gogpt" ablate --jobs=2 --out="$1" --seeds=5 --quick "${@:2}"
 }
 
-ablate ablation --quick --seeds=5
-ablate ablation-lr-half --quick --seeds=5 --only=smooth --lr=5e-5
-ablate ablation-lr-x2 --quick --seeds=5 --only=smooth --lr=2e-4
-# the stable configuration has the exact backward
-[ -z "$text" ] || ablate shakespeare --seeds=3 --only=straight-through,stop-gradient \
-	--pretrain-data="$text" --tokenizer=char --layers=4 --heads=4 --dim=128 --hidden=512 --context=64 --batch=12 \
-	--max-steps=2000 --lr=1e-3 --min-lr=1e-4 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 --val-fraction=0.1
+ablate ablation
+ablate ablation-lr-half --only=smooth --lr=5e-5
+ablate ablation-lr-x2 --only=smooth --lr=2e-4
+
+# run NAME FLAGS…: a single run, whose log is NAME.jsonl
+run() {
+	grep -qs '"event":"end"' "$1.jsonl" || "$gogpt" --log-json="$1.jsonl" --no-interactive "${@:2}" >/dev/null
+}
+
+for seed in 1 2 3; do
+	run "m1-$seed" --quick --seed=$seed
+done
+run laboratory --quick --log-attn-gradient=1260
+if [ -n "$text" ]; then
+	for shape in "short 16 48" "long 128 6"; do
+		read -r name context batch <<<"$shape"
+		run "laboratory-$name" --pretrain-data="$text" --context="$context" --batch="$batch" --max-steps=300 \
+			--pretrain-epochs=500 --finetune-epochs=0 --val-fraction=0.1 --patience=0 --tokenizer=char --layers=4 \
+			--heads=4 --dim=128 --hidden=512 --warmup-steps=100 --weight-decay=0.1 --beta2=0.99 --lr=1e-3 \
+			--log-attn-gradient=50
+	done
+fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Prints the tables of docs/experiments.md from the folder that run.sh filled: means over seeds ± their sample standard
-deviation.
+"""Prints the tables of docs/experiments.md from the folder that run.sh filled, and from the summaries of the studies in
+docs/studies: means over seeds ± their sample standard deviation.
 
     tables.py FOLDER
 """
@@ -10,6 +10,7 @@ import statistics
 import sys
 
 folder = sys.argv[1]
+studies = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "studies")
 
 
 def events(name):
@@ -37,11 +38,6 @@ def verdicts(logs, phase):
     return f"{healthy} of {len(logs)}"
 
 
-def exact(name, data):
-    with open(os.path.join(folder, f"{name}-{data}.json"), encoding="utf-8") as f:
-        return json.load(f)["exact_match"]
-
-
 def short_run():
     rows = [("seed", "loss, first epoch", "loss, last epoch", "perplexity", "gradient norm, first → last epoch",
              "clipped steps", "health")]
@@ -55,37 +51,81 @@ def short_run():
     table(*rows)
 
 
-def tuning():
-    rows = [("tuning", "epochs", "best training loss", "held-out loss", "answers word for word", "held-out questions",
-             "largest rise of an epoch's loss", "healthy")]
-    for name in "before", "after":
-        logs = [events(f"m2-{name}-{seed}") for seed in "123"]
-        runs = [epochs(log, "finetune") for log in logs]
-        rises = [max(max(0, b["avg_loss"] - a["avg_loss"]) for a, b in zip(run, run[1:])) for run in runs]
-        rows.append((name, spread([len(run) for run in runs], 0),
-                     spread([min(e["avg_loss"] for e in run) for run in runs], 4),
-                     spread([log[-1]["heldout_loss"] for log in logs]),
-                     spread([100 * exact(f"m2-{name}-{seed}", "chat_training_data") for seed in "123"], 1) + " %",
-                     spread([100 * exact(f"m2-{name}-{seed}", "heldout_chat") for seed in "123"], 1) + " %",
-                     spread(rises, 4), verdicts(logs, "finetune")))
+def summary(name):
+    with open(os.path.join(studies, name + ".json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def both(figure, digits=3):
+    if figure["mean"] is None:
+        return "–"
+    if figure["spread"] is None:
+        return f"{figure['mean']:.{digits}f}"
+    return f"{figure['mean']:.{digits}f} ± {figure['spread']:.{digits}f}"
+
+
+def grid(study, column, figure=lambda c, s: both(c["outcomes"][s["outcome"]])):
+    """A table of one figure: a row for every combination of the other factors, a column for every level of one."""
+    at = study["factors"].index(column)
+    others = [f for f in study["factors"] if f != column]
+    levels = list(dict.fromkeys(c["cell"][at] for c in study["cells"]))
+    rows = {}
+    for c in study["cells"]:
+        key = tuple(level for i, level in enumerate(c["cell"]) if i != at)
+        rows.setdefault(key, {})[c["cell"][at]] = figure(c, study)
+    table((*others, *levels), *((*key, *(row[level] for level in levels)) for key, row in rows.items()))
+
+
+def comparisons(study):
+    rows = [("comparison", "difference", "interval", "predicted", "verdict")]
+    for c in study["comparisons"]:
+        interval = "–" if c["low"] is None else f"{c['low']:.3f} … {c['high']:.3f}"
+        rows.append((c["question"], both(c["sum"]), interval, c["prediction"] or "–", c["verdict"]))
     table(*rows)
 
 
-def shakespeare():
-    rows = [("attention backward", "training loss, last epoch", "validation loss", "bits per character")]
-    for mode, change in ("exact", "stable"), ("stop-gradient",) * 2, ("straight-through",) * 2:
-        runs = [epochs(events(f"shakespeare/{change}-{seed}"), "pretrain") for seed in "123"]
-        val = [run[-1]["val_loss"] for run in runs]
-        rows.append((mode, spread([run[-1]["avg_loss"] for run in runs]), spread(val),
-                     f"{statistics.mean(val) / 0.693147:.2f}"))
+def releases(study, wanted=lambda cell: True):
+    rows = [(*study["factors"], "after step", "loss before → after", "gradient norm before → after", "largest norm")]
+    for c in filter(lambda c: wanted(c["cell"]), study["cells"]):
+        for r in c["releases"]:
+            rows.append((*c["cell"], both(r["step"], 0), f"{both(r['loss_before'])} → {both(r['loss_after'])}",
+                         f"{both(r['norm_before'], 2)} → {both(r['norm_after'], 2)}", both(r["norm_peak"], 1)))
     table(*rows)
 
 
-def laboratory():
+def freezing(name):
+    study = summary(name)
+    comparisons(study)
+    grid(study, "rate")
+    grid(study, "rate", lambda c, _: f"{both(c['difference'])} {c['effect']}")
+    grid(study, "rate", lambda c, _: both(c["largest_rise"], 2))
+    grid(study, "rate", lambda c, _: both(c["norm_rise"], 2))
+    grid(study, "rate", lambda c, _: str(c["diverged"]))
+    releases(study, lambda cell: cell[1] == "3e-3")
+
+
+def cells(name, *outcomes):
+    study = summary(name)
+    comparisons(study)
+    rows = [(*study["factors"], *(o.replace("_", " ") for o in outcomes), "largest rise", "diverged")]
+    for c in study["cells"]:
+        rows.append((*c["cell"], *(both(c["outcomes"][o]) for o in outcomes), both(c["largest_rise"]),
+                     str(c["diverged"])))
+    table(*rows)
+
+
+def ladder():
+    study = summary("ladder")
+    comparisons(study)
+    grid(study, "rate")
+    grid(study, "rate", lambda c, _: "breaks" if c["breaks"] else "–")
+
+
+def laboratory(name, *steps):
     rows = [("step", "mode", "relative error", "cosine", "norm ratio", "relative error below the blocks",
              "cosine there")]
-    for e in events("laboratory"):
-        if e["event"] == "attn_gradient" and e["step"] in (1260, 3780, 7560):
+    for e in events(name):
+        if e["event"] == "attn_gradient" and e["step"] in steps:
             for mode in "stop-gradient", "straight-through":
                 of_mode = {r["tensor"]: r for r in e["rows"] if r["mode"] == mode}
                 whole, below = of_mode["all parameters"], of_mode["h.0 (input)"]
@@ -103,9 +143,8 @@ def smoothing():
     rows = [("learning rate", "best validation loss without", "with smoothing 0.1", "difference", "verdict")]
     for rate, name in ("5e-5", "ablation-lr-half"), ("1e-4", "ablation"), ("2e-4", "ablation-lr-x2"):
         without, smooth = (next(c for c in changes(name) if c["name"] == n) for n in ("stable", "smooth"))
-        both = lambda c, key: f"{c[key]['mean']:.3f} ± {c[key]['spread']:.3f}"
-        rows.append((rate, both(without, "best_val_loss"), both(smooth, "best_val_loss"),
-                     both(smooth, "difference"), smooth["verdict"]))
+        rows.append((rate, both(without["best_val_loss"]), both(smooth["best_val_loss"]), both(smooth["difference"]),
+                     smooth["verdict"]))
     table(*rows)
 
 
@@ -113,21 +152,38 @@ def ablations():
     rows = [("change", "flags", "best validation loss", "at epoch", "difference to stable", "last training loss",
              "diverged", "healthy", "verdict")]
     for c in changes("ablation"):
-        def both(key, digits):
-            if c[key]["mean"] is None:
-                return "–"
-            return f"{c[key]['mean']:.{digits}f} ± {c[key]['spread']:.{digits}f}"
-
         rows.append((c["name"], f"`{' '.join(c['flags'] or [])}`" if c["flags"] else "–",
-                     both("best_val_loss", 3), both("best_epoch", 1),
-                     "–" if c["name"] == "stable" else both("difference", 3), both("final_train_loss", 3),
+                     both(c["best_val_loss"]), both(c["best_epoch"], 1),
+                     "–" if c["name"] == "stable" else both(c["difference"]), both(c["final_train_loss"]),
                      f"{c['diverged']} of {c['runs']}", f"{c['healthy']} of {c['runs']}", c["verdict"]))
     table(*rows)
 
 
+def tensors(*names):
+    """The cosine of each approximation by tensor: the mean over the comparisons of a run."""
+    found = {}
+    for name in names:
+        for e in events(name):
+            for r in e["rows"] if e["event"] == "attn_gradient" else []:
+                found.setdefault((r["mode"], r["tensor"]), {}).setdefault(name, []).append(r["cosine"])
+    rows = [("mode", "tensor", *names)]
+    for (mode, tensor), cosines in found.items():
+        if mode != "exact" and all(name in cosines for name in names):
+            rows.append((mode, tensor, *(f"{statistics.mean(cosines[name]):.2f}" for name in names)))
+    table(*rows)
+
+
 short_run()
-tuning()
+freezing("freezing")
+freezing("freezing-text")
+cells("release", "train_loss")
+releases(summary("release"))
+cells("tuning", "heldout_loss", "heldout_exact_match", "train_loss")
+cells("cooldown", "heldout_loss", "heldout_exact_match", "train_loss")
+ladder()
 ablations()
 smoothing()
-shakespeare()
-laboratory()
+laboratory("laboratory", 1260, 3780, 7560)
+laboratory("laboratory-short", 100, 300)
+laboratory("laboratory-long", 100, 300)
+tensors("laboratory-short", "laboratory-long")
