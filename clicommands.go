@@ -73,7 +73,7 @@ func dataCommand(c *terminal.Console, args []string) error {
 	fs := flag.NewFlagSet("data [PATH…]", flag.ContinueOnError)
 	cfg := defaultConfig()
 	model := fs.String("model", "", "use the tokenizer and the context of a saved model, a safetensors `FILE`")
-	asJSON := fs.Bool("json", false, "print one JSON object")
+	asJSON := fs.Bool("json", false, "print one JSON object, which lists every sample that is cut or occurs twice")
 	fs.IntVar(&cfg.Model.Context, "context", cfg.Model.Context, "longest sequence, in tokens")
 	fs.IntVar(&cfg.Model.Vocab, "vocab-size", cfg.Model.Vocab, "largest vocabulary in tokens")
 	fs.StringVar(&cfg.Tokenizer, "tokenizer", cfg.Tokenizer, "`bpe` or char, learned from the data")
@@ -163,7 +163,8 @@ func (r *dataResult) print(out io.Writer) {
 	if r.Model != "" {
 		source = "of " + r.Model
 	}
-	fmt.Fprintf(out, "vocabulary %d (%s), %s; context %d tokens\n\n", r.Vocab, r.Tokenizer, source, r.Context)
+	fmt.Fprintf(out, "vocabulary %d (%s), %s; context %d tokens: longer samples are cut into windows\n\n",
+		r.Vocab, r.Tokenizer, source, r.Context)
 	r.Survey.Print(out, r.Context)
 }
 

@@ -142,8 +142,8 @@ func TestData_DescribesTheBuiltInData(t *testing.T) {
 	require.Equal(t, 252+200, r.Total.Samples)
 	require.Equal(t, heldoutFile, r.HeldOut[0].File)
 	require.Equal(t, 40, r.HeldOut[0].Samples)
-	require.Zero(t, r.Cut.Count+r.Duplicates.Count+r.Overlap.Count)
-	require.Positive(t, surveyed(t, "--context=20").Cut.Count)
+	require.Zero(t, len(r.Cut)+len(r.Duplicates)+len(r.Overlap))
+	require.Greater(t, len(surveyed(t, "--context=20").Cut), 5, "JSON has all of them")
 	held := surveyed(t, "--val-fraction=0.1").HeldOut
 	require.Equal(t, []string{pretrainingFile, chatFile}, []string{held[0].File, held[1].File})
 	require.NotEqual(t, held[0].Tokens, surveyed(t, "--val-fraction=0.1", "--seed=2").HeldOut[0].Tokens)
@@ -156,12 +156,12 @@ func TestData_FindsWhatIsWrongWithFiles(t *testing.T) {
 	r := surveyed(t, rows, "--tokenizer=char", "--val-data="+held, "--context=8", pairs)
 	require.Equal(t, []any{"char", minVocabSize + 1, 8}, []any{r.Tokenizer, r.Vocab, r.Context})
 	require.Equal(t, []int{4, 9}, []int{r.Total.Samples, r.Total.Windows})
-	require.Equal(t, []survey.Found{{Place: survey.Place{File: rows, Row: 2}, Length: 41,
-		Text: strings.Repeat("长", 20) + "…"}}, r.Cut.First)
-	require.Equal(t, []survey.Found{{Place: survey.Place{File: rows, Row: 3}, Length: 3,
-		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Duplicates.First)
-	require.Equal(t, []survey.Found{{Place: survey.Place{File: held, Row: 1}, Length: 3,
-		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Overlap.First)
+	require.Equal(t, survey.Finding{{Place: survey.Place{File: rows, Row: 2}, Length: 41,
+		Text: strings.Repeat("长", 20) + "…"}}, r.Cut)
+	require.Equal(t, survey.Finding{{Place: survey.Place{File: rows, Row: 3}, Length: 3,
+		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Duplicates)
+	require.Equal(t, survey.Finding{{Place: survey.Place{File: held, Row: 1}, Length: 3,
+		Equals: &survey.Place{File: rows, Row: 1}, Text: "ab"}}, r.Overlap)
 	code, out, err := gogpt(t, "data", rows)
 	require.Equal(t, exitOK, code, err)
 	require.True(t, strings.HasPrefix(out, "vocabulary "), out)
@@ -195,6 +195,7 @@ func TestData_RefusesWhatItCannotRead(t *testing.T) {
 		{exitError, rows + ": row 2: ", []string{good, "--val-data=" + rows}},
 		{exitError, "--val-fraction=0.1 leaves nothing", []string{textFile(t, "one.json", `["ab"]`), "--val-fraction=0.1"}},
 		{exitUsage, "--val-data=x: takes no --val-fraction=0.1 beside it", []string{"--val-data=x", "--val-fraction=0.1"}},
+		{exitUsage, `unexpected argument ""`, []string{good, ""}},
 		{exitUsage, "--context=0: takes a whole number of at least 1", []string{"--context=0"}},
 		{exitUsage, "--tokenizer=words: takes bpe or char", []string{"--tokenizer=words"}},
 		{exitUsage, "--context=9: takes no --model=m beside it", []string{"--model=m", "--context=9"}},

@@ -32,6 +32,9 @@ func parseFlags(c *terminal.Console, fs *flag.FlagSet, args []string) error {
 // parseFlagsAndFiles parses flags and names of files in any order, and returns the names.
 func parseFlagsAndFiles(c *terminal.Console, fs *flag.FlagSet, args []string) (files []string, err error) {
 	for err = parseLeadingFlags(c, fs, args); err == nil && fs.NArg() > 0; err = parseLeadingFlags(c, fs, args) {
+		if fs.Arg(0) == "" {
+			return nil, usagef(`unexpected argument ""`)
+		}
 		files, args = append(files, fs.Arg(0)), fs.Args()[1:]
 	}
 	return files, err
@@ -89,8 +92,10 @@ func takes(fs *flag.FlagSet, name string) string {
 	}
 	kind, _ := flag.UnquoteUsage(f)
 	switch kind {
-	case "int", "uint":
+	case "int":
 		return "a whole number"
+	case "uint":
+		return "a whole number of at least 0"
 	case "float":
 		return "a number"
 	case "":
@@ -181,7 +186,7 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.IntVar(&c.Batch, "batch", c.Batch, "samples per micro-batch")
 	fs.Float64Var(&c.Clip, "clip", c.Clip, "limit of the global gradient norm; 0: off")
 	fs.BoolVar(&c.ClipLogits, "clip-logits", c.ClipLogits,
-		"for ablate only: --clip limits the gradient with respect to the logits instead of the parameters")
+		"for comparisons: --clip limits the gradient with respect to the logits instead of the parameters")
 	fs.BoolVar(&c.KeepMoments, "keep-moments", c.KeepMoments,
 		"for ablate only: what a plan freezes has gradients and moments, and only its weights rest")
 	fs.Float64Var(&c.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay, of matrices only")

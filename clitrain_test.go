@@ -286,3 +286,59 @@ func TestTrain_InterruptedPretrainingIsNotTheFinalModel(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, pretrainedModel))
 	require.NoFileExists(t, filepath.Join(dir, finalModel))
 }
+
+// A run on the built-in data reports the loss of the held-out answers, however it ends, and after tuning how many
+// answers were right.
+func TestHeldOut_IsMeasuredOnTheBuiltInDataOnly(t *testing.T) {
+	questions, own := ownCorpus(t, heldoutFile).Pairs, smallData(t)
+	for _, c := range []struct {
+		flags    []string
+		code     int
+		measured bool
+		answered bool
+	}{
+		{nil, exitOK, true, false},
+		{[]string{"--pretrain-epochs=0"}, exitOK, true, false},
+		{[]string{"--pretrain-epochs=0", "--finetune-epochs=1"}, exitOK, true, true},
+		{[]string{"--finetune-epochs=1"}, exitOK, true, true},
+		// A run that diverges measures the last good weights.
+		{[]string{"--lr=1e38", "--finetune-epochs=1"}, exitError, true, false},
+		{[]string{"--finetune-lr=1e38", "--finetune-epochs=1"}, exitError, true, true},
+		{own[:1], exitOK, false, false},
+		{own[1:], exitOK, false, false},
+		{append(own, "--finetune-epochs=1"), exitOK, false, false},
+	} {
+		r := finish(t, c.code, append([]string{"--max-steps=3", "--context=256"}, c.flags...)...)
+		require.Equal(t, c.measured, r.heldout != nil, "%v", c.flags)
+		if c.measured {
+			require.InDelta(t, chatLoss(r, false, questions...), *r.heldout, 1e-5, "%v", c.flags)
+		}
+		require.Equal(t, c.answered, r.exact != nil, "%v", c.flags)
+	}
+}
+
+// The model says the same after every prompt of 32 tokens, which is the answer to one of two such questions.
+func TestHeldOut_CountsTheAnswersAfterTuning(t *testing.T) {
+	questions := ownCorpus(t, heldoutFile).Pairs
+	at := slices.IndexFunc(questions, func(p pair) bool { return p.User == "做豆腐要用哪种豆子？" })
+	require.GreaterOrEqual(t, at, 0)
+	m, words := timetableModel(t, 63, 32, saying(questions[at].Assistant)...)
+	require.Len(t, promptTokens(words, questions[at].User), 32)
+	dir := t.TempDir()
+	path, log := filepath.Join(dir, "m.safetensors"), filepath.Join(dir, "run.jsonl")
+	require.NoError(t, saveModel(path, m, words))
+	code, out, err := gogpt(t, "--no-interactive", "--init-from="+path, "--log-json="+log, "--pretrain-epochs=0",
+		"--finetune-epochs=1", "--max-steps=1", "--finetune-lr="+still)
+	require.Equal(t, exitOK, code, err)
+	require.Regexp(t, `(?m)^held-out questions: loss \d+\.\d{4}, ppl [\d.]+; 1 of 40 answered word for word$`, out)
+	require.Contains(t, string(bytesOf(t, log)), `"heldout_exact_match":0.025,`)
+}
+
+func TestHeldOut_ABrokenModelIsAnError(t *testing.T) {
+	m, words := timetableModel(t, 63, 32, saying("yes")...)
+	m.embed.wte.W[0] = float32(math.NaN())
+	s := &session{cfg: &Config{Model: m.ModelConfig}, model: m, tokenizer: words, heldout: &corpus{Pairs: pairsOf(twelve)}}
+	trainer := newTrainer(s.cfg, m, nil)
+	trainer.phase = &phase{name: "finetune"}
+	require.ErrorContains(t, s.measureHeldout(trainer, new(runlog.End)), "held-out questions: the logit of token 0 is NaN")
+}

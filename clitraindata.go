@@ -47,10 +47,13 @@ func (s *session) prepare() (digests map[string]string, err error) {
 // where that is nil, the share of --val-fraction. It adds a warning when training data contains the user's.
 func (s *session) holdOut(phase string, data, validation *corpus) (train, held *corpus, err error) {
 	if validation == nil {
-		return splitCorpus(data, s.cfg.ValFraction, s.cfg.Seed)
+		if train, held, err = splitCorpus(data, s.cfg.ValFraction, s.cfg.Seed); err != nil {
+			err = fmt.Errorf("%s: %w", phase, err)
+		}
+		return train, held, err
 	}
 	samples := samplesOf(validation, survey.Place{})
-	if n := survey.Overlap(samplesOf(data, survey.Place{}), samples).Count; n > 0 {
+	if n := len(survey.Overlap(samplesOf(data, survey.Place{}), samples)); n > 0 {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s: %d of its %d samples are in the training data too",
 			s.cfg.validationFlag(phase), n, len(samples)))
 	}

@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"gogpt/internal/runlog"
 )
 
 // What data, seed and sizes change in a run, as its log and its saved model show.
@@ -266,7 +264,7 @@ func TestTrain_RefusesUnsuitableData(t *testing.T) {
 	}
 }
 
-// The samples of tuning, the tokens that its loss counts, and the held-out questions.
+// The samples of tuning, and the tokens that its loss counts.
 
 // still is a learning rate that changes no weight: the loss in the log is that of the saved weights.
 const still = "1e-30"
@@ -336,84 +334,6 @@ func TestTuning_JoinsPairsUpToTheContext(t *testing.T) {
 		slices.Sort(tokens)
 		require.Equal(t, c.tokens, slices.Compact(tokens), "%v in a context of %d", c.pairs, c.context)
 	}
-}
-
-// The epochs of freezing count in the first phase of the run, pretraining or tuning.
-func TestFreezing_ReleasesInTheFirstPhaseOfTheRun(t *testing.T) {
-	for _, c := range []struct {
-		flags  string
-		frozen []int // tensors, by epoch
-	}{
-		{"--pretrain-epochs=3 --finetune-epochs=2 --freeze-attn-epochs=1", []int{4, 0, 0, 0, 0}},
-		{"--pretrain-epochs=0 --finetune-epochs=2 --freeze-attn-epochs=1", []int{4, 0}},
-		{"--pretrain-epochs=2 --finetune-epochs=2 --unfreeze=layered", []int{2, 0, 0, 0}},
-		{"--pretrain-epochs=0 --finetune-epochs=2 --unfreeze=layered", []int{2, 0}},
-		{"--pretrain-epochs=1 --finetune-epochs=1 --freeze-attn", []int{4, 4}},
-		{"--pretrain-epochs=0 --finetune-epochs=1 --freeze-attn", []int{4}},
-	} {
-		var frozen []int
-		flags := append(smallData(t), "--patience=0", "--finetune-patience=0")
-		for _, e := range finish(t, exitOK, append(flags, strings.Fields(c.flags)...)...).epochs {
-			frozen = append(frozen, len(e.Frozen))
-		}
-		require.Equal(t, c.frozen, frozen, c.flags)
-	}
-}
-
-// A run on the built-in data reports the loss of the held-out answers, however it ends, and after tuning how many
-// answers were right.
-func TestHeldOut_IsMeasuredOnTheBuiltInDataOnly(t *testing.T) {
-	questions, own := ownCorpus(t, heldoutFile).Pairs, smallData(t)
-	for _, c := range []struct {
-		flags    []string
-		code     int
-		measured bool
-		answered bool
-	}{
-		{nil, exitOK, true, false},
-		{[]string{"--pretrain-epochs=0"}, exitOK, true, false},
-		{[]string{"--pretrain-epochs=0", "--finetune-epochs=1"}, exitOK, true, true},
-		{[]string{"--finetune-epochs=1"}, exitOK, true, true},
-		// A run that diverges measures the last good weights.
-		{[]string{"--lr=1e38", "--finetune-epochs=1"}, exitError, true, false},
-		{[]string{"--finetune-lr=1e38", "--finetune-epochs=1"}, exitError, true, true},
-		{own[:1], exitOK, false, false},
-		{own[1:], exitOK, false, false},
-		{append(own, "--finetune-epochs=1"), exitOK, false, false},
-	} {
-		r := finish(t, c.code, append([]string{"--max-steps=3", "--context=256"}, c.flags...)...)
-		require.Equal(t, c.measured, r.heldout != nil, "%v", c.flags)
-		if c.measured {
-			require.InDelta(t, chatLoss(r, false, questions...), *r.heldout, 1e-5, "%v", c.flags)
-		}
-		require.Equal(t, c.answered, r.exact != nil, "%v", c.flags)
-	}
-}
-
-// The model says the same after every prompt of 32 tokens, which is the answer to one of two such questions.
-func TestHeldOut_CountsTheAnswersAfterTuning(t *testing.T) {
-	questions := ownCorpus(t, heldoutFile).Pairs
-	at := slices.IndexFunc(questions, func(p pair) bool { return p.User == "做豆腐要用哪种豆子？" })
-	require.GreaterOrEqual(t, at, 0)
-	m, words := timetableModel(t, 63, 32, saying(questions[at].Assistant)...)
-	require.Len(t, promptTokens(words, questions[at].User), 32)
-	dir := t.TempDir()
-	path, log := filepath.Join(dir, "m.safetensors"), filepath.Join(dir, "run.jsonl")
-	require.NoError(t, saveModel(path, m, words))
-	code, out, err := gogpt(t, "--no-interactive", "--init-from="+path, "--log-json="+log, "--pretrain-epochs=0",
-		"--finetune-epochs=1", "--max-steps=1", "--finetune-lr="+still)
-	require.Equal(t, exitOK, code, err)
-	require.Regexp(t, `(?m)^held-out questions: loss \d+\.\d{4}, ppl [\d.]+; 1 of 40 answered word for word$`, out)
-	require.Contains(t, string(bytesOf(t, log)), `"heldout_exact_match":0.025,`)
-}
-
-func TestHeldOut_ABrokenModelIsAnError(t *testing.T) {
-	m, words := timetableModel(t, 63, 32, saying("yes")...)
-	m.embed.wte.W[0] = float32(math.NaN())
-	s := &session{cfg: &Config{Model: m.ModelConfig}, model: m, tokenizer: words, heldout: &corpus{Pairs: pairsOf(twelve)}}
-	trainer := newTrainer(s.cfg, m, nil)
-	trainer.phase = &phase{name: "finetune"}
-	require.ErrorContains(t, s.measureHeldout(trainer, new(runlog.End)), "held-out questions: the logit of token 0 is NaN")
 }
 
 // Validation data is measured after each epoch, as eval measures it, and changes neither weights nor vocabulary.

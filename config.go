@@ -29,7 +29,7 @@ type Config struct {
 	// the optimizer's step
 	Batch       int     // samples of a micro-batch
 	Clip        float64 // limit of the norm of all gradients together; 0: off
-	ClipLogits  bool    // for ablations only: Clip bounds the gradient with respect to the logits instead
+	ClipLogits  bool    // for comparisons: Clip bounds the gradient with respect to the logits instead
 	KeepMoments bool    // for ablations only: what a plan freezes has gradients and moments, only its weights rest
 	WeightDecay float64 // of matrices only: a step subtracts LR·WeightDecay·w
 	Beta2       float64 // Adam's β₂, e.g. 0.999

@@ -71,14 +71,14 @@ type dataset struct {
 func newDataset(t *tokenizer, c *corpus, context int, join, countAll bool) *dataset {
 	d := &dataset{context: context}
 	for _, text := range c.Rows {
-		d.rows = append(d.rows, textExample(t, text).windows(context, context)...)
+		d.rows = append(d.rows, cutToContext(textExample(t, text), context)...)
 	}
 	for _, turns := range c.conversations() {
 		e := chatExample(t, turns, countAll)
 		if join && len(e.tokens) <= context+1 {
 			d.chats = append(d.chats, e)
 		} else {
-			d.rows = append(d.rows, e.windows(context, context)...)
+			d.rows = append(d.rows, cutToContext(e, context)...)
 		}
 	}
 	for _, text := range c.Streams {
@@ -86,8 +86,12 @@ func newDataset(t *tokenizer, c *corpus, context int, join, countAll bool) *data
 			d.runningTexts = append(d.runningTexts, example{tokens: ids})
 		}
 	}
-	d.rows = slices.DeleteFunc(d.rows, func(e example) bool { return e.targets() == 0 })
 	return d
+}
+
+// cutToContext returns the windows of an example, without those in which no target counts.
+func cutToContext(e example, context int) []example {
+	return slices.DeleteFunc(e.windows(context, context), func(w example) bool { return w.targets() == 0 })
 }
 
 // rng returns the generator of one epoch: its cuts, its joins, then its order.

@@ -98,11 +98,11 @@ func exampleOf(t *tokenizer, s survey.Sample) example {
 	return example{tokens: t.encode(s.Texts[0])}
 }
 
-// measureSamples sets the lengths of the samples and how many windows of the context they are.
+// measureSamples sets the lengths of the samples, and how many windows a dataset makes of each.
 func measureSamples(t *tokenizer, context int, samples []survey.Sample) {
 	for i, s := range samples {
 		e := exampleOf(t, s)
-		samples[i].Length, samples[i].Windows = len(e.tokens)-1, len(e.windows(context, context))
+		samples[i].Length, samples[i].Windows = len(e.tokens)-1, len(cutToContext(e, context))
 	}
 }
 

@@ -82,21 +82,23 @@ func TestSamples_AreSplitAsInTraining(t *testing.T) {
 	require.EqualError(t, err, "--val-fraction=0.3 leaves nothing to train on or nothing to validate on")
 }
 
-// The windows of a sample are the samples that a dataset makes of it, and its length is the number of their inputs.
+// The windows of a sample are the samples that a dataset makes of it: without those of a conversation that hold no
+// answer. Its length is the number of inputs of all windows.
 func TestSamples_AreMeasuredAsTheDatasetCutsThem(t *testing.T) {
 	words := byteTokenizer(t)
-	c := &corpus{Rows: []string{"x", strings.Repeat("y", 20)}, Pairs: []pair{{"q", strings.Repeat("z", 10)}},
+	c := &corpus{Rows: []string{"x", strings.Repeat("y", 20)},
+		Pairs:     []pair{{"q", strings.Repeat("z", 10)}, {strings.Repeat("q", 20), "z"}},
 		Dialogues: [][]pair{{{"q", "a"}, {"r", "b"}}}, Streams: []string{strings.Repeat("w", 13)}}
 	for _, s := range samplesOf(c, survey.Place{}) {
 		for _, context := range []int{3, 5, 128} {
 			one := []survey.Sample{s}
 			measureSamples(words, context, one)
-			windows := newDataset(words, corpusOfSamples(one), context, false, true).inOrder()
+			trained := newDataset(words, corpusOfSamples(one), context, false, false).inOrder()
 			inputs := 0
-			for _, w := range windows {
+			for _, w := range newDataset(words, corpusOfSamples(one), context, false, true).inOrder() {
 				inputs += len(w.tokens) - 1
 			}
-			require.Equal(t, []int{len(windows), inputs}, []int{one[0].Windows, one[0].Length}, "%v, context %d", s, context)
+			require.Equal(t, []int{len(trained), inputs}, []int{one[0].Windows, one[0].Length}, "%v, context %d", s, context)
 		}
 	}
 }

@@ -252,3 +252,25 @@ func TestFreeze_ASavedFileNamesWhatTheUserFroze(t *testing.T) {
 	require.Equal(t, []string{}, frozenInFile("--pretrain-epochs=2", "--freeze-attn-epochs=1", "--max-steps=1"),
 		"what a plan froze is not carried over, also when the run ends before the release")
 }
+
+// The epochs of freezing count in the first phase of the run, pretraining or tuning.
+func TestFreezing_ReleasesInTheFirstPhaseOfTheRun(t *testing.T) {
+	for _, c := range []struct {
+		flags  string
+		frozen []int // tensors, by epoch
+	}{
+		{"--pretrain-epochs=3 --finetune-epochs=2 --freeze-attn-epochs=1", []int{4, 0, 0, 0, 0}},
+		{"--pretrain-epochs=0 --finetune-epochs=2 --freeze-attn-epochs=1", []int{4, 0}},
+		{"--pretrain-epochs=2 --finetune-epochs=2 --unfreeze=layered", []int{2, 0, 0, 0}},
+		{"--pretrain-epochs=0 --finetune-epochs=2 --unfreeze=layered", []int{2, 0}},
+		{"--pretrain-epochs=1 --finetune-epochs=1 --freeze-attn", []int{4, 4}},
+		{"--pretrain-epochs=0 --finetune-epochs=1 --freeze-attn", []int{4}},
+	} {
+		var frozen []int
+		flags := append(smallData(t), "--patience=0", "--finetune-patience=0")
+		for _, e := range finish(t, exitOK, append(flags, strings.Fields(c.flags)...)...).epochs {
+			frozen = append(frozen, len(e.Frozen))
+		}
+		require.Equal(t, c.frozen, frozen, c.flags)
+	}
+}

@@ -24,7 +24,7 @@ const endOfAnswer = "</s>" // may end an answer; it is not part of it
 // Begins reports whether a text begins with the marker of the user, as a dialogue must.
 func Begins(text string) bool {
 	first := marker.FindStringSubmatchIndex(strings.TrimSpace(text))
-	return first != nil && first[0] == 0 && first[2] == 0
+	return first != nil && first[2] == 0 // where the group begins
 }
 
 // Parse reads the turns of a dialogue, at least one. An error in a turn names it, counted from 1.

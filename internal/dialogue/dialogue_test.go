@@ -10,20 +10,22 @@ import (
 func TestParse_ReadsTheTurnsOfADialogue(t *testing.T) {
 	rain := Turn{"What is rain?", "Water that falls."}
 	for text, want := range map[string][]Turn{
-		"User: What is rain? Assistant: Water that falls. </s>":       {rain},
-		"User: What is rain? Assistant: Water that falls.":            {rain},
-		"\n User:What is rain?Assistant:Water that falls.</s>\n":      {rain},
-		"User：What is rain?\nAssistant：  Water that falls.  </s>  ":   {rain},
-		"用户：What is rain?助手：Water that falls.":                        {rain},
-		"用户: What is rain? Assistant: Water that falls.</s>":          {rain},
-		"用户：你好！助手：你好！有什么我能帮你的吗？":                                      {{"你好！", "你好！有什么我能帮你的吗？"}},
-		"用户：雨是什么助手：水":                                                 {{"雨是什么", "水"}},
-		"User: a Assistant: b </s> User: c Assistant: d </s>":         {{"a", "b"}, {"c", "d"}},
-		"用户：甲助手：乙用户：丙助手：丁用户：戊助手：己":                                    {{"甲", "乙"}, {"丙", "丁"}, {"戊", "己"}},
-		"User: a Assistant: b User: c Assistant: d":                   {{"a", "b"}, {"c", "d"}},
-		"User: Is a Superuser: root? Assistant: The user: root. </s>": {{"Is a Superuser: root?", "The user: root."}},
-		"User: What is </s>? Assistant: The end </s> of a text. </s>": {{"What is </s>?", "The end </s> of a text."}},
-		"User: Who: 12:30? Assistant: Assistants (Assistant) at 1:2.": {{"Who: 12:30?", "Assistants (Assistant) at 1:2."}},
+		"User: What is rain? Assistant: Water that falls. </s>":         {rain},
+		"User: What is rain? Assistant: Water that falls.":              {rain},
+		"\n User:What is rain?Assistant:Water that falls.</s>\n":        {rain},
+		"User：What is rain?\nAssistant：  Water that falls.  </s>  ":     {rain},
+		"用户：What is rain?助手：Water that falls.":                          {rain},
+		"用户: What is rain? Assistant: Water that falls.</s>":            {rain},
+		"用户：你好！助手：你好！有什么我能帮你的吗？":                                        {{"你好！", "你好！有什么我能帮你的吗？"}},
+		"用户：雨是什么助手：水":                                                   {{"雨是什么", "水"}},
+		"User: a Assistant: b </s> User: c Assistant: d </s>":           {{"a", "b"}, {"c", "d"}},
+		"用户：甲助手：乙用户：丙助手：丁用户：戊助手：己":                                      {{"甲", "乙"}, {"丙", "丁"}, {"戊", "己"}},
+		"User: a Assistant: b User: c Assistant: d":                     {{"a", "b"}, {"c", "d"}},
+		"User: Is a SuperUser: root? Assistant: MyAssistant: yes. </s>": {{"Is a SuperUser: root?", "MyAssistant: yes."}},
+		"User: Who is the user: a? Assistant: The assistant: b.":        {{"Who is the user: a?", "The assistant: b."}},
+		"User: a </s> Assistant: b </s>":                                {{"a </s>", "b"}},
+		"User: What is </s>? Assistant: The end </s> of a text. </s>":   {{"What is </s>?", "The end </s> of a text."}},
+		"User: Who: 12:30? Assistant: Assistants (Assistant) at 1:2.":   {{"Who: 12:30?", "Assistants (Assistant) at 1:2."}},
 	} {
 		require.True(t, Begins(text), text)
 		got, err := Parse(text)

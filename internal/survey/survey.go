@@ -72,11 +72,8 @@ type Lengths struct {
 	Max    int `json:"max"`
 }
 
-// Finding is the number of samples with a property, and the first of them.
-type Finding struct {
-	Count int     `json:"count"`
-	First []Found `json:"first"`
-}
+// Finding is the samples with a property. It is never nil, so that JSON has [] and not null.
+type Finding []Found
 
 // Found is one sample of a finding.
 type Found struct {
@@ -86,16 +83,13 @@ type Found struct {
 	Text   string `json:"text"`             // the beginning of the first of its texts
 }
 
-// The limits of what a finding lists.
-const (
-	examples    = 5  // samples
-	textColumns = 40 // of a terminal, for a text
-)
+// textColumns is the length of a text in a finding, in columns of a terminal.
+const textColumns = 40
 
 // New describes the samples to train on and those that are held out.
 func New(context int, train, heldOut []Sample) *Survey {
-	s := &Survey{Train: parts(context, train), HeldOut: parts(context, heldOut), Cut: none(), Duplicates: none(),
-		Overlap: Overlap(train, heldOut)}
+	s := &Survey{Train: parts(context, train), HeldOut: parts(context, heldOut), Cut: Finding{},
+		Duplicates: Finding{}, Overlap: Overlap(train, heldOut)}
 	for _, p := range s.Train {
 		s.Total.add(p)
 	}
@@ -119,7 +113,7 @@ func New(context int, train, heldOut []Sample) *Survey {
 // Overlap finds the held-out samples that are in the training part too: those that equal one of its samples, and
 // running texts that one of its running texts contains.
 func Overlap(train, heldOut []Sample) Finding {
-	f, trained := none(), map[string]Place{}
+	f, trained := Finding{}, map[string]Place{}
 	var running []Sample
 	for _, s := range train {
 		if _, seen := trained[s.key()]; !seen {
@@ -144,15 +138,10 @@ func Overlap(train, heldOut []Sample) Finding {
 	return f
 }
 
-// none returns a finding without a sample.
-func none() Finding { return Finding{First: []Found{}} }
-
-// add counts one more sample.
+// add adds a sample to the finding.
 func (f *Finding) add(s Sample, equals *Place) {
-	if f.Count++; f.Count <= examples {
-		text := beginning(s.Texts[0], textColumns)
-		f.First = append(f.First, Found{Place: s.Place, Length: s.Length, Equals: equals, Text: text})
-	}
+	text := beginning(s.Texts[0], textColumns)
+	*f = append(*f, Found{Place: s.Place, Length: s.Length, Equals: equals, Text: text})
 }
 
 // cut returns 1 for a sample that is longer than the context, else 0. A running text does not count: it is always cut.

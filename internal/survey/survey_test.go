@@ -33,9 +33,8 @@ func TestNew_MeasuresByFileAndKind(t *testing.T) {
 	require.Equal(t, []any{"", "", 4, 14, 121, 1}, figures(s.Total))
 	require.Equal(t, &Lengths{Min: 5, Median: 10, P95: 11, Max: 11}, s.Total.Lengths)
 	require.Equal(t, []any{"c.json", Text, 1, 3, 30, 1}, figures(s.HeldOut[0]))
-	require.Equal(t, 2, s.Cut.Count, "of both parts")
-	require.Equal(t, []Found{{Place: Place{"a.json", 2}, Length: 11, Text: "a.json1"},
-		{Place: Place{"c.json", 1}, Length: 30, Text: "c.json0"}}, s.Cut.First)
+	require.Equal(t, Finding{{Place: Place{"a.json", 2}, Length: 11, Text: "a.json1"},
+		{Place: Place{"c.json", 1}, Length: 30, Text: "c.json0"}}, s.Cut, "of both parts")
 }
 
 func figures(p Part) []any { return []any{p.File, p.Kind, p.Samples, p.Windows, p.Tokens, p.Cut} }
@@ -58,12 +57,11 @@ func TestNew_FindsSamplesThatEqualAnEarlierOne(t *testing.T) {
 		sample(5, Conversation, "x", "y"), sample(6, Text, "X"), sample(7, Text, "x"), sample(8, Text, `x" "y`),
 	}, []Sample{sample(9, Text, "new"), sample(10, Text, "new")})
 	var places []string
-	for _, f := range s.Duplicates.First {
+	for _, f := range s.Duplicates {
 		places = append(places, equalLine(f))
 	}
 	require.Equal(t, []string{"a, row 3 equals a, row 1", "a, row 5 equals a, row 2", "a, row 7 equals a, row 1"}, places)
-	require.Equal(t, 3, s.Duplicates.Count)
-	require.Zero(t, s.Overlap.Count)
+	require.Empty(t, s.Overlap)
 }
 
 func TestOverlap_FindsHeldOutSamplesThatAreTrained(t *testing.T) {
@@ -83,22 +81,22 @@ func TestOverlap_FindsHeldOutSamplesThatAreTrained(t *testing.T) {
 	} {
 		f := Overlap(train, []Sample{c.held})
 		if c.in == "" {
-			require.Zero(t, f.Count, "%v", c.held)
+			require.Empty(t, f, "%v", c.held)
 			continue
 		}
-		require.Equal(t, 1, f.Count, "%v", c.held)
-		require.Equal(t, &Place{File: c.in}, f.First[0].Equals)
+		require.Len(t, f, 1, "%v", c.held)
+		require.Equal(t, &Place{File: c.in}, f[0].Equals)
 	}
 }
 
-func TestFinding_ListsTheFirstFive(t *testing.T) {
+func TestFinding_PrintsTheFirstFive(t *testing.T) {
 	s := New(1, rows("a", 2, 2, 2, 2, 2, 2, 2), nil)
-	require.Equal(t, 7, s.Cut.Count)
-	require.Len(t, s.Cut.First, 5)
+	require.Len(t, s.Cut, 7)
 	var out bytes.Buffer
 	s.Print(&out, 1)
 	require.Contains(t, out.String(), "longer than the context of 1 tokens: 7 of 7\n  a, row 1: 2 tokens  \"a0\"\n")
-	require.Contains(t, out.String(), "\n  … and 2 more\nduplicates: none\noverlap: nothing is held out\n")
+	require.Contains(t, out.String(), "\n  a, row 5: 2 tokens  \"a4\"\n  … and 2 more\n"+
+		"duplicates: none\noverlap: nothing is held out\n")
 }
 
 func TestSurvey_PrintsATable(t *testing.T) {
@@ -123,7 +121,7 @@ held out, but in the training part too: 1 of 1
 func TestSurvey_InJSONNothingIsAnEmptyList(t *testing.T) {
 	text, err := json.Marshal(New(10, rows("a", 1), nil))
 	require.NoError(t, err)
-	require.Contains(t, string(text), `"held_out":[],"cut":{"count":0,"first":[]}`)
+	require.Contains(t, string(text), `"held_out":[],"cut":[],"duplicates":[],"overlap":[]}`)
 	require.NotContains(t, string(text), "null")
 }
 

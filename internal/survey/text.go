@@ -49,17 +49,20 @@ func (p Part) print(out io.Writer, kind, name string) {
 		kind, name)
 }
 
+// examples is how many samples of a finding are printed.
+const examples = 5
+
 // print writes a finding among some samples: how many, and a line for each of the first.
 func (f Finding) print(out io.Writer, what string, samples int, line func(Found) string) {
-	if f.Count == 0 {
+	if len(f) == 0 {
 		fmt.Fprintf(out, "%snone\n", what)
 		return
 	}
-	fmt.Fprintf(out, "%s%d of %d\n", what, f.Count, samples)
-	for _, found := range f.First {
+	fmt.Fprintf(out, "%s%d of %d\n", what, len(f), samples)
+	for _, found := range f[:min(examples, len(f))] {
 		fmt.Fprintf(out, "  %s  %q\n", line(found), found.Text)
 	}
-	if more := f.Count - len(f.First); more > 0 {
+	if more := len(f) - examples; more > 0 {
 		fmt.Fprintf(out, "  … and %d more\n", more)
 	}
 }
