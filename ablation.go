@@ -77,10 +77,10 @@ func (a *ablation) flagsAt(lr float64) []string {
 
 // keepMoments changes what a plan's freezing means, as --keep-moments asks: a frozen parameter computes gradients and
 // moments as if it learned, and gets its initial weights back after every step. So it begins to learn, when it is
-// released, with moments that are not 0.
+// released, with moments that are not 0. The log of steps sees it as frozen.
 func keepMoments(t *trainer) {
 	var rules []func(*Param) bool // of the stages
-	var start snapshot
+	var start snapshot            // weights at the beginning of the phase
 	prepare, log := t.beforePhase, t.afterStep
 	t.beforePhase = func(s *stepper) {
 		rules = nil
@@ -93,16 +93,19 @@ func keepMoments(t *trainer) {
 			prepare(s)
 		}
 	}
-	t.afterStep = func(step int, r stepResult) error {
+	t.afterStep = func(step int, r stepResult) (err error) {
 		for i, p := range t.model.Params() {
-			if rules[t.stage](p) {
+			if p.FrozenByPlan = rules[t.stage](p); p.FrozenByPlan {
 				copy(p.W, start[i])
 			}
 		}
-		if log == nil {
-			return nil
+		if log != nil {
+			err = log(step, r)
 		}
-		return log(step, r)
+		for _, p := range t.model.Params() {
+			p.FrozenByPlan = false
+		}
+		return err
 	}
 }
 

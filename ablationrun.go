@@ -101,6 +101,12 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 		return nil, err
 	}
 	plan.jobs = cmp.Or(plan.jobs, cfg.Threads)
+	var r ranges
+	r.count("threads", cfg.Threads, 1, maxThreads, "")
+	r.count("jobs", plan.jobs, 1, maxThreads, "")
+	if r.bad != nil {
+		return nil, r.bad
+	}
 	if given(fs, "study") {
 		var err error
 		plan.study, err = newStudyPlan(fs, plan, &cfg, *study)
@@ -119,15 +125,8 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	for i := range *count {
 		plan.seeds = append(plan.seeds, cfg.Seed+uint64(i))
 	}
-	text, chat, err := loadTrainingCorpora(&cfg)
-	if err != nil {
-		return nil, err
-	}
-	valText, valChat, err := loadValidationCorpora(&cfg)
-	if err != nil {
-		return nil, err
-	}
-	if plan.data, err = inputDigests(&cfg, text, chat, valText, valChat); err != nil {
+	var err error
+	if plan.data, err = dataDigests(&cfg); err != nil {
 		return nil, err
 	}
 	if plan.program, err = programDigest(); err != nil {
@@ -137,6 +136,19 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	return plan, err
 }
 
+// dataDigests returns the digests of everything that a run with this configuration starts from.
+func dataDigests(cfg *Config) (map[string]string, error) {
+	text, chat, err := loadTrainingCorpora(cfg)
+	if err != nil {
+		return nil, err
+	}
+	valText, valChat, err := loadValidationCorpora(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return inputDigests(cfg, text, chat, valText, valChat)
+}
+
 // validate returns the error of the first flag that does not suit a comparison of pretraining.
 func (p *ablationPlan) validate(cfg *Config, seeds int) error {
 	if p.out == "" {
@@ -144,7 +156,6 @@ func (p *ablationPlan) validate(cfg *Config, seeds int) error {
 	}
 	var r ranges
 	r.check(seeds >= 1, "seeds", seeds, "a whole number of at least 1")
-	r.check(p.jobs >= 1, "jobs", p.jobs, "a whole number of at least 1")
 	r.check(cfg.ValFraction > 0 || cfg.ValData != "", "val-fraction", cfg.ValFraction,
 		"a number above 0, or --val-data=FILE: ablate compares validation losses")
 	r.check(cfg.Pretrain.Epochs >= 1, "pretrain-epochs", cfg.Pretrain.Epochs,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -53,6 +54,49 @@ func TestStudy_ComparisonsAreOfItsCellsAndOfPairs(t *testing.T) {
 	}
 }
 
+// The comparisons that were written down before the first run.
+func TestStudy_ComparisonsAreThoseOfTheirPlans(t *testing.T) {
+	freezing := func(small, large string) []string {
+		cost := func(rate string) string {
+			return "L(straight-through, " + rate + ", none) − L(exact, " + rate + ", none)"
+		}
+		help := func(backward string) string {
+			return "L(" + backward + ", " + large + ", throughout) − L(" + backward + ", " + large + ", none)"
+		}
+		minus := strings.NewReplacer("L(", "− L(", "− L(", "+ L(")
+		return []string{cost(large) + " " + minus.Replace(cost(small)), help("straight-through"),
+			help("straight-through") + " " + minus.Replace(help("exact"))}
+	}
+	length := func(backward string) string {
+		return fmt.Sprintf("L(long, 1e-3, %s) − L(long, 1e-3, exact) − L(short, 1e-3, %[1]s) + L(short, 1e-3, exact)",
+			backward)
+	}
+	none := "L(straight-through, fresh)"
+	for name, want := range map[string][]string{
+		"freezing":      freezing("1e-4", "3e-3"),
+		"freezing-text": freezing("1e-3", "3e-3"),
+		"release": {"L(straight-through, warm-up 252) − " + none, "L(straight-through, warm-up 1260) − " + none,
+			"L(straight-through, kept) − " + none},
+		"cooldown": {"L(of pretraining) − L(none)", "L(of tuning) − L(none)", "L(of pretraining) − L(none)",
+			"L(of tuning) − L(none)"},
+		"ladder": {length("stop-gradient"), length("straight-through")},
+	} {
+		at := slices.IndexFunc(studies, func(s *study.Study) bool { return s.Name == name })
+		var formulas []string
+		for _, c := range studies[at].Summarize(nil, leastDifference).Comparisons {
+			formulas = append(formulas, c.Formula)
+		}
+		require.Equal(t, want, formulas, name)
+	}
+	for factor, old := range []string{"3e-4", "two", "4"} {
+		sum := tuningStudy.Comparisons[factor].Sum
+		require.Len(t, sum, 8)
+		for _, term := range sum {
+			require.Equal(t, term.Cell[factor] == old, term.Weight == 0.25, "%s, %v", old, term)
+		}
+	}
+}
+
 // tinyStudy is a study of four short runs, which tests declare under the name tiny.
 func tinyStudy(t *testing.T) *study.Study {
 	s := &study.Study{
@@ -89,10 +133,14 @@ func runStudy(t *testing.T, ctx context.Context, dir, data string, before func()
 		return dispatch(&terminal.Console{In: forbiddenInput{t}, Out: io.Discard, Err: io.Discard}, args)
 	}
 	var text strings.Builder
+	logs := t.TempDir()
 	err = a.study.loadFinished(&text)
 	if err == nil {
-		err = a.study.trainAll(ctx, &text, t.TempDir())
+		err = a.study.trainAll(ctx, &text, logs)
 	}
+	left, readErr := os.ReadDir(logs)
+	require.NoError(t, readErr)
+	require.Empty(t, left, "a log is removed when its run has a line or failed")
 	if err == nil {
 		err = a.study.show(&text)
 	}
@@ -126,6 +174,7 @@ func TestStudy_ARunThatHasALineIsNotTrainedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, trainings, "a line of another kernel counts")
 	require.Contains(t, out, "  3 of 4")
+	require.NotContains(t, out, "  2 of 4", "what had finished before is not a finished job")
 	again, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, elsewhere+lines[1]+lines[2], string(again), "the same bits, and nothing of the clock")
@@ -254,6 +303,17 @@ func TestStudy_ADivergedRunHasALine(t *testing.T) {
 	require.Contains(t, out, "seed 1, none: diverged")
 }
 
+func TestStudy_PassesTheKernelAndTheTextToEveryRun(t *testing.T) {
+	defer func(name string) { require.NoError(t, kernel.Select(name)) }(kernel.Name())
+	tinyStudy(t)
+	data := smallData(t)[0]
+	a, err := parseAblate(&terminal.Console{}, []string{"--study=tiny", "--out=x", data, "--kernel=portable"})
+	require.NoError(t, err)
+	args := a.study.args(a.study.runs[3], "log")
+	require.Subset(t, args, []string{data, "--kernel=portable", "--threads=1", "--seed=2", "--log-json=log",
+		"--freeze-attn-epochs=1"})
+}
+
 func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
 	tinyStudy(t)
 	dir, data := "--out="+t.TempDir(), smallData(t)[0]
@@ -266,6 +326,8 @@ func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
 		{"--study=: takes one of", []string{"--study=", dir}},
 		{"--out=DIR is needed", []string{"--study=tiny", data}},
 		{"--jobs=-1: takes a whole number of at least 1", []string{"--study=tiny", dir, data, "--jobs=-1"}},
+		{"--jobs=5000: takes a whole number of at most 4096", []string{"--study=tiny", dir, data, "--jobs=5000"}},
+		{"--threads=0: takes a whole number of at least 1", []string{"--study=tiny", dir, data, "--threads=0"}},
 		{"--only: takes no --study beside it", []string{"--study=tiny", dir, data, "--only=freeze"}},
 		{"--seeds: takes no --study beside it", []string{"--study=tiny", dir, data, "--seeds=3"}},
 		{"--lr: takes no --study beside it", []string{"--study=tiny", dir, data, "--lr=1"}},
@@ -274,9 +336,9 @@ func TestStudy_RefusesUnsuitableFlags(t *testing.T) {
 		{"--out=DIR is needed", []string{"--study=tiny", "--report-only"}},
 		{"takes no --study=freezing beside it", []string{"--study=freezing", dir, data}},
 	} {
-		_, err := parseAblate(&terminal.Console{}, c.flags)
-		var usage *usageError
-		require.ErrorAs(t, err, &usage, c.want)
-		require.ErrorContains(t, err, c.want)
+		code, _, message := gogpt(t, append([]string{"ablate"}, c.flags...)...)
+		require.Equal(t, exitUsage, code, c.want)
+		require.Contains(t, message, c.want)
+		require.Equal(t, 1, strings.Count(message, "\n"))
 	}
 }

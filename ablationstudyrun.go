@@ -23,14 +23,14 @@ import (
 
 // The ablate command with --study. Every finished run becomes a line of OUT/NAME.jsonl, and a run that has a line is
 // not trained again, on any machine. Two processes may use the same OUT: they train some runs twice, but a run gets one
-// line.
+// line, unless both finish it at the same moment. The next command refuses a file with a second line of a run.
 
 // studyPlan is what an ablate command with --study runs.
 type studyPlan struct {
 	file  study.File
 	runs  []*study.Run
 	jobs  int      // runs at a time; 0: train nothing, show the runs that have a line
-	flags []string // of every run, which change no bit of it
+	flags []string // of every run: --kernel and --pretrain-data, if they were given
 
 	lock    sync.Mutex // of the file
 	execute func(ctx context.Context, args []string) error
@@ -70,8 +70,6 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 		return nil, err
 	case a.out == "":
 		return nil, usagef("--out=DIR is needed")
-	case a.jobs < 1:
-		return nil, usagef("--jobs=%d: takes a whole number of at least 1", a.jobs)
 	case a.reportOnly:
 		p.jobs = 0
 		return p, nil // the first line says which data and numerics
@@ -81,12 +79,8 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 		return nil, usagef("--pretrain-data=%s: takes no --study=%s beside it, which trains on built-in data",
 			cfg.PretrainData, name)
 	}
-	text, chat, err := loadTrainingCorpora(cfg)
-	if err != nil {
-		return nil, err
-	}
 	p.file.Numerics = numerics
-	p.file.Data, err = inputDigests(cfg, text, chat, nil, nil)
+	p.file.Data, err = dataDigests(cfg)
 	return p, err
 }
 

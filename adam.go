@@ -47,7 +47,7 @@ type adamMoments struct {
 	m, v []float32 // [len(W)]; nil until the first step
 	t    int       // steps taken
 
-	released bool // the tensor was frozen by a plan
+	released bool // by a plan that had frozen the tensor
 }
 
 func newAdam(params []*Param, beta2, weightDecay float64) *Adam {

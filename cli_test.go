@@ -94,6 +94,7 @@ func TestCommandLine_AnErrorNamesTheFlagAndItsValue(t *testing.T) {
 		"--val-data=v --pretrain-epochs=0":      "--val-data=v: takes --pretrain-epochs of at least 1",
 		"--freeze-attn --unfreeze=layered":      "--unfreeze=layered: takes neither --freeze-attn",
 		"--attn-backward=wrong":                 "--attn-backward=wrong: takes exact, straight-through or stop-gradient",
+		"--min-delta=little":                    "--min-delta=little: takes a number",
 		"--min-lr=-1":                           "--min-lr=-1: takes a finite number of at least 0",
 		"--lr=1e-5 --min-lr=1e-4":               "--min-lr=0.0001: takes a number from 0 to --lr=1e-05",
 		"--vocab-size=100":                      "--vocab-size=100: takes at least 259",

@@ -194,7 +194,7 @@ func configFlags(fs *flag.FlagSet, c *Config) {
 	fs.IntVar(&c.Warmup, "warmup-steps", c.Warmup, "steps of linear warm-up at the start of each phase")
 	fs.IntVar(&c.MaxSteps, "max-steps", c.MaxSteps, "largest number of optimizer steps per phase; 0: no limit")
 	fs.Float64Var(&c.MinDelta, "min-delta", c.MinDelta,
-		"`nats` that the loss must fall, in one epoch or several, to count as an improvement")
+		"nats that the loss must fall, in one epoch or several, to count as an improvement")
 	fs.Float64Var(&c.Smoothing, "label-smoothing", c.Smoothing, "label smoothing of the training loss")
 	fs.Float64Var(&c.Dropout, "dropout", c.Dropout, "share of activations dropped in training")
 	fs.Var(&c.Backward, "attn-backward",

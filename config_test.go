@@ -236,6 +236,9 @@ func TestConfig_AcceptsTheEdgesOfTheRanges(t *testing.T) {
 	c.Pretrain.MinLR = c.Pretrain.LR // a constant learning rate
 	c.Model = ModelConfig{Layers: 1, Heads: 1, Dim: 1, Hidden: 1, Context: 1, Vocab: minVocabSize}
 	require.NoError(t, c.validate())
+	c.Pretrain.Epochs, c.Finetune.Epochs = 1, 1
+	c.FreezeAttnSteps, c.MaxSteps = 7, 7 // tuning starts with everything released
+	require.NoError(t, c.validate())
 	c.Dropout, c.Smoothing, c.ValFraction, c.Beta2 = 0.999, 0.999, 0.999, 0.99999997
 	require.NoError(t, c.validate())
 	require.Less(t, float32(c.Beta2), float32(1), "Adam divides by 1 − beta2")

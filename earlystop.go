@@ -32,4 +32,4 @@ func (e *EarlyStop) Observe(loss float64) (lowest, exhausted bool) {
 }
 
 // NextStage begins the count anew: the first epoch of the stage improves, whatever its loss.
-func (e *EarlyStop) NextStage() { e.reference, e.waited = math.Inf(1), 0 }
+func (e *EarlyStop) NextStage() { e.reference = math.Inf(1) }

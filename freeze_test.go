@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,8 +77,11 @@ func TestFreeze_WeightsStayBitIdenticalOverARun(t *testing.T) {
 }
 
 func TestFreeze_ReleasedWeightsLearnFromTheirEpochOn(t *testing.T) {
+	var out bytes.Buffer
 	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnEpochs, c.Pretrain.Epochs = 2, 3 })
+	r.monitor.out = &out
 	r.run(t)
+	require.NotContains(t, out.String(), "frozen by the user", "but by the plan")
 	for epoch, frozen := range []int{4, 4, 0} {
 		require.Len(t, r.records()[epoch].Frozen, frozen, "epoch %d", epoch+1)
 	}
@@ -182,6 +186,39 @@ func TestFreeze_AReleaseHappensAtItsStep(t *testing.T) {
 				require.Equal(t, c.want, r.stepper.opt.state[i].t, "%s, %d steps frozen", p.Name, r.steps-c.want)
 			}
 		}
+	}
+}
+
+// The first step of Adam moves a weight by the learning rate.
+func TestFreeze_ReleaseWarmupBeginsWithASmallRate(t *testing.T) {
+	for warmup, limit := range map[int]float64{0: 1, 1000: 1e-3} {
+		r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnSteps, c.MaxSteps, c.ReleaseWarmup = 7, 8, warmup })
+		before, last := r.weights(), 0.0
+		r.afterStep = func(_ int, result stepResult) error { last = result.lr; return nil }
+		r.run(t)
+		moved := 0.0
+		for i, p := range r.model.Params() {
+			if isAttention(p) {
+				for j, w := range p.W {
+					moved = max(moved, math.Abs(float64(w-before[i][j])))
+				}
+			}
+		}
+		require.InEpsilon(t, limit, moved/last, 0.05, "a warm-up of %d steps", warmup)
+	}
+}
+
+func TestFreeze_KeptMomentsEndWithThePlan(t *testing.T) {
+	r := newTrial(t, func(c *Config, _ *phase) { c.FreezeAttnEpochs = 2 }) // longer than the phase
+	keepMoments(r.trainer)
+	before := r.weights()
+	r.run(t)
+	second := *r.phase
+	second.name, second.first = "finetune", false
+	_, err := r.trainer.run(t.Context(), &second)
+	require.NoError(t, err)
+	for i, p := range r.model.Params() {
+		require.NotEqual(t, before[i], p.W, "%s learns in the second phase", p.Name)
 	}
 }
 

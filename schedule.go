@@ -10,7 +10,7 @@ import (
 //	lr(s) = min + (peak − min)/2 · (1 + cos(π·p)),   p in [0, 1) the position in the cycle
 //
 // after a warm-up, in which it rises linearly to the peak. It depends on the step s alone. A cooldown replaces the rest
-// of the cosine by a straight line from the rate of the last step to min   (arXiv:2405.18392, section 3).
+// of the cosine by a straight line from the rate of the last step down to min   (arXiv:2405.18392, section 3).
 
 // Schedule is the learning rate of one phase.
 type Schedule struct {
@@ -26,7 +26,7 @@ type Schedule struct {
 func (s Schedule) At(step int) float64 {
 	if s.cooldownSteps > 0 && step >= s.cooldown {
 		start := s.cosine(s.cooldown - 1)
-		return start + (s.min-start)*min(1, float64(step-s.cooldown+1)/float64(s.cooldownSteps))
+		return start + min(0, s.min-start)*min(1, float64(step-s.cooldown+1)/float64(s.cooldownSteps))
 	}
 	return s.cosine(step)
 }

@@ -68,6 +68,13 @@ func TestSchedule_ACooldownFallsInALineFromTheLastRateToTheMinimum(t *testing.T)
 	require.InDelta(t, 0.1, s.At(400), 1e-12)
 }
 
+func TestSchedule_ACooldownNeverRaisesTheRate(t *testing.T) {
+	s := Schedule{peak: 1, min: 0.1, planned: 1000, warmup: 1000, cooldown: 20, cooldownSteps: 8}
+	for step := 20; step < 30; step++ {
+		require.Equal(t, s.At(19), s.At(step), "the rate of the warm-up is still below the minimum")
+	}
+}
+
 // Epochs of 5 and 3 samples in turn.
 func TestCalendar_KnowsWhenEpochsBegin(t *testing.T) {
 	samples := func(epoch int) int { return 5 - epoch%2*2 }

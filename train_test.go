@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -302,6 +303,53 @@ func TestTrain_ACooldownFollowsExhaustedPatience(t *testing.T) {
 		}
 		embedding := r.stepper.opt.state[0]
 		require.Equal(t, c.steps, embedding.t, "%s: the moments go on", c.name)
+	}
+}
+
+func TestTrain_ACooldownIsCountedInTheProgress(t *testing.T) {
+	var out bytes.Buffer
+	r := newTrial(t, cooldownTrial)
+	r.monitor.out = &out
+	r.run(t)
+	require.Equal(t, []string{"8%", "17%", "50%", "67%", "83%", "100%"}, tableColumn(out.String(), 1))
+}
+
+func TestTrain_ASecondPhaseBeginsWithoutTheCooldownOfTheFirst(t *testing.T) {
+	r := newTrial(t, cooldownTrial)
+	r.run(t)
+	second := *r.phase
+	second.name, second.first = "finetune", false
+	_, err := r.trainer.run(context.Background(), &second)
+	require.NoError(t, err)
+	for i, record := range r.monitor.history["finetune"] {
+		require.Equal(t, i >= 3, record.Cooldown, "epoch %d", i+1)
+	}
+}
+
+// growing is a training set with one sample more in every epoch.
+type growing []example
+
+func (g growing) epoch(epoch int) []example { return g[:1+epoch] }
+func (g growing) count(epoch int) int       { return 1 + epoch }
+func (g growing) inOrder() []example        { return g }
+
+func TestTrain_ACooldownReachesTheMinimumInItsLastStep(t *testing.T) {
+	r := newTrial(t, func(c *Config, p *phase) {
+		c.Pretrain = PhaseConfig{Epochs: 12, LR: 1e-30, MinLR: -1, Patience: 2, Accum: []int{1, 2}, Cooldown: 2}
+		c.MinDelta = 9 // epochs of other samples have another loss
+		p.train = growing(dataOf(p).rows)
+	})
+	var rates []float64
+	r.afterStep = func(_ int, result stepResult) error {
+		rates = append(rates, result.lr)
+		return nil
+	}
+	require.Equal(t, runlog.EarlyStop, r.run(t))
+	require.Len(t, r.records(), 8, "three epochs of each stage and two of the cooldown")
+	last := rates[len(rates)-8:] // seven and eight samples make four steps of two each
+	for i, rate := range last {
+		require.Equal(t, i == 7, rate < 1.01e-32, "step %d: %g", i+1, rate)
+		require.InEpsilon(t, last[0]+(1e-32-last[0])*float64(i)/7, rate, 1e-9, "a straight line")
 	}
 }
 

@@ -388,6 +388,19 @@ func TestTrain_LogsTheMeansOfEveryNSteps(t *testing.T) {
 	require.InDelta(t, clipped, float64(pretrain.Steps[1].ClippedShare), 1e-12)
 }
 
+func TestTrain_TheMeansOfTheStepsOfAnEpochAreThoseOfTheEpoch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.jsonl")
+	trained(t, "--pretrain-epochs=2", "--clip=2", "--log-steps=12", "--log-json="+path)
+	l, err := runlog.ReadFile(path)
+	require.NoError(t, err)
+	require.Len(t, l.Phases[0].Steps, 2)
+	for i, s := range l.Phases[0].Steps {
+		e := l.Phases[0].Epochs[i]
+		require.Equal(t, runlog.Steps{Event: "steps", Phase: "pretrain", Step: e.Step, Steps: 12, AvgLoss: e.AvgLoss,
+			AvgGradNorm: e.AvgGradNorm, MaxGradNorm: *e.MaxGradNorm, ClippedShare: e.ClippedShare, LR: e.LR}, s)
+	}
+}
+
 func TestTrain_LogsAfterWhichStepTensorsWereReleased(t *testing.T) {
 	for every, want := range map[int][]int{
 		5:  {0, 0, 10, 0}, // ten steps of each epoch; the release is between two lines
@@ -412,6 +425,14 @@ func TestTrain_LogsAfterWhichStepTensorsWereReleased(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTrain_LogsAReleaseAlsoWhereTheMomentsAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run.jsonl")
+	trained(t, "--pretrain-epochs=2", "--freeze-attn-steps=7", "--keep-moments", "--log-steps=5", "--log-json="+path)
+	l, err := runlog.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 7}, []int{l.Phases[0].Steps[0].ReleasedAfter, l.Phases[0].Steps[1].ReleasedAfter})
 }
 
 func TestTrain_ItsLogIsReadBack(t *testing.T) {

@@ -31,7 +31,8 @@ type studyPage struct {
 	Figures     []figure
 	Releases    []releaseRow
 	Rows        []cellRow
-	Args        string
+	Args        string // the flags of every run
+	Data        string // the flag of a text that the user names; "" without one
 	Levels      []fact // the flags of each level
 }
 
@@ -84,6 +85,9 @@ func newStudyPage(s *study.Summary) *studyPage {
 		Comparisons: comparisonRows(s.Comparisons)}
 	if len(s.Comparisons) > 0 {
 		page.Confidence = strconv.FormatFloat(100*s.Comparisons[0].Confidence, 'f', 1, 64)
+	}
+	if s.Study.Text {
+		page.Data = " --pretrain-data=FILE"
 	}
 	grid := newStudyGrid(s)
 	page.Last, page.Rate, page.Rates = grid.last, grid.rate, grid.rates

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gogpt/internal/chart"
 	"gogpt/internal/strictjson"
 	"gogpt/internal/study"
 )
@@ -69,6 +71,17 @@ func TestStudyPage_ShowsWhereALevelHelpsAndCosts(t *testing.T) {
 	require.NotContains(t, page, "<h2>Releases</h2>")
 }
 
+func TestStudyPage_NamesTheCommands(t *testing.T) {
+	page := studyHTML(t, pageStudy, func(int, *study.Run) {})
+	require.Contains(t, page, "<code>gogpt ablate --study=page --out=DIR</code>")
+	require.Contains(t, page, "<code>gogpt --accum=1 --log-steps=10 --no-interactive --seed=SEED</code>")
+	text := *pageStudy
+	text.Text = true
+	page = studyHTML(t, &text, func(int, *study.Run) {})
+	require.Contains(t, page, "<code>gogpt ablate --study=page --pretrain-data=FILE --out=DIR</code>")
+	require.Contains(t, page, "<code>gogpt --pretrain-data=FILE --accum=1 --log-steps=10 ")
+}
+
 func TestStudyPage_ShowsAVerdictAsPredicted(t *testing.T) {
 	page := studyHTML(t, pageStudy, func(_ int, r *study.Run) {
 		if r.Cell.String() == "rough, 1e-2, all" {
@@ -90,6 +103,42 @@ func TestStudyPage_DrawsTheOutcomeOverTheRate(t *testing.T) {
 	require.Contains(t, page, "ln vocab = 5.70", "the outcome of a run that diverged")
 }
 
+func TestStudyPage_BandsAreAsWideAsTheSpread(t *testing.T) {
+	runs := pageStudy.Runs()
+	for _, r := range runs {
+		r.Result = &study.Result{Vocab: 300, Train: strictjson.Float(r.Seed)} // 1 and 2
+	}
+	line := newStudyGrid(pageStudy.Summarize(runs, 0.01)).line("exact", "none", "none", 0)
+	for i, x := range []float64{1e-4, 1e-3, 1e-2} {
+		require.Equal(t, chart.Point{X: x, Y: 1.5}, line.Points[i])
+		require.InDelta(t, 1.5-math.Sqrt(0.5), line.Band[i].Low, 1e-12)
+		require.InDelta(t, 1.5+math.Sqrt(0.5), line.Band[i].High, 1e-12)
+	}
+}
+
+func TestStudyPage_ALargerDifferenceHasAStrongerColour(t *testing.T) {
+	page := studyHTML(t, pageStudy, func(_ int, r *study.Run) {
+		r.Result.Train = map[string]strictjson.Float{"exact, 1e-4, all": 3, "rough, 1e-2, all": 1.75}[r.Cell.String()]
+		if r.Result.Train == 0 {
+			r.Result.Train = 2
+		}
+	})
+	require.Contains(t, page, `class="number bad" style="--share: 40%"`)
+	require.Contains(t, page, `class="number good" style="--share: 25%"`)
+}
+
+func TestStudyPage_WithoutAPredictionADifferenceIsFound(t *testing.T) {
+	s := *pageStudy
+	s.Comparisons = []study.Comparison{pageStudy.Comparisons[0]}
+	s.Comparisons[0].Prediction = ""
+	page := studyHTML(t, &s, func(_ int, r *study.Run) {
+		if r.Cell.String() == "rough, 1e-2, all" {
+			r.Result.Train = 4
+		}
+	})
+	require.Contains(t, page, `<td class="found">above 0</td>`)
+}
+
 func TestStudyPage_ListsReleases(t *testing.T) {
 	page := studyHTML(t, pageStudy, func(i int, r *study.Run) {
 		if r.Cell[2] == "all" {
@@ -100,6 +149,7 @@ func TestStudyPage_ListsReleases(t *testing.T) {
 	require.Contains(t, page, "<h2>Releases</h2>")
 	require.Equal(t, 6, strings.Count(page, `<td class="number">20</td><td class="number">3.000 ± 0.000</td>`))
 	require.Contains(t, page, `<td class="number">2.50 ± 0.00</td>`, "the ratio of the norms")
+	require.Contains(t, page, `<tr><td>rough</td><td>1e-2</td><td>all</td><td class="number">20</td>`)
 }
 
 func TestStudyPage_OfAFactorWithoutARateAndOfNoRun(t *testing.T) {

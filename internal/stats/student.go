@@ -10,8 +10,8 @@ import "math"
 //	ν odd       A = 2/π · (θ + sin θ · (cos θ + 2/3 cos³θ + … + (2·4···(ν−3)) / (3·5···(ν−2)) cos^(ν−2) θ))
 //	ν even      A = sin θ · (1 + 1/2 cos²θ + (1·3)/(2·4) cos⁴θ + … + (1·3···(ν−3)) / (2·4···(ν−2)) cos^(ν−2) θ)
 
-// StudentT returns the t for which |T| ≤ t has a probability from 0 to 1, such as 0.95, at least one degree of freedom.
-// It halves the range of θ until that has no more bits.
+// StudentT returns the t for which |T| ≤ t has this probability, e.g. 0.95, with one degree of freedom or more. It
+// halves the range of θ until that has no more bits.
 func StudentT(probability float64, freedom int) float64 {
 	low, high := 0.0, math.Pi/2
 	for range 60 {
@@ -24,17 +24,17 @@ func StudentT(probability float64, freedom int) float64 {
 	return math.Sqrt(float64(freedom)) * math.Tan(low)
 }
 
-// studentWithin returns A.
+// studentWithin returns A for θ and ν = freedom.
 func studentWithin(theta float64, freedom int) float64 {
 	sin, cos := math.Sincos(theta)
-	term, power := 1.0, 2 // of the sum, and of the cosine that the next term adds up to
+	term, d := 1.0, 2 // the first term of the sum; (d−1)/d · cos²θ makes the next one of it
 	if freedom%2 == 1 {
-		term, power = cos, 3
+		term, d = cos, 3
 	}
 	sum := 0.0
-	for ; power <= freedom; power += 2 {
+	for ; d <= freedom; d += 2 {
 		sum += term
-		term *= cos * cos * float64(power-1) / float64(power)
+		term *= cos * cos * float64(d-1) / float64(d)
 	}
 	if freedom%2 == 1 {
 		return 2 / math.Pi * (theta + sin*sum)

@@ -72,7 +72,7 @@ func (f *File) parse(data []byte) (map[string]*Result, error) {
 		}
 		name, err := want.match(&r, runs)
 		if err == nil && results[name] != nil {
-			err = fmt.Errorf("%s has an earlier line: remove one of both", name)
+			err = fmt.Errorf("%s has an earlier line: remove one of the two", name)
 		}
 		results[name] = &r
 		return err

@@ -99,6 +99,8 @@ func (c *Comparison) formula() string {
 	text, shared := "", math.Abs(c.Sum[0].Weight)
 	for i, term := range c.Sum {
 		switch {
+		case term.Weight < 0 && i == 0:
+			text += "−"
 		case term.Weight < 0:
 			text += " − "
 		case i > 0:

@@ -16,7 +16,7 @@ type Result struct {
 	Study string            `json:"study"`
 	Cell  map[string]string `json:"cell"` // level by factor
 	Seed  uint64            `json:"seed"`
-	Flags []string          `json:"flags"` // without those that change no bit: threads, kernel, names of files
+	Flags []string          `json:"flags"` // without threads, kernel and names of files
 	Data  map[string]string `json:"data"`  // SHA-256 of the data by phase
 	Vocab int               `json:"vocab"`
 

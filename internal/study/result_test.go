@@ -57,6 +57,14 @@ func TestMeasure_TakesTheHeldoutQuestionsOfTheEnd(t *testing.T) {
 	require.Equal(t, []float64{0.5, 0.375}, []float64{m.Value(HeldoutLoss), m.Value(ExactMatch)})
 }
 
+func TestMeasure_TakesTheLastPhase(t *testing.T) {
+	tuned, steps := epoch(20, 1, nil), window(20, 10, 1, 3, 4, 0)
+	tuned.Phase, steps.Phase = "finetune", "finetune"
+	m := small.Runs()[0].Measure(logOf(t, runlog.Completed, window(10, 10, 5, 1, 2, 0), epoch(10, 5, nil), steps, tuned))
+	require.Equal(t, []strictjson.Float{1, 3, 0}, []strictjson.Float{m.Train, m.NormFirst, m.LargestRise})
+	require.Equal(t, 20, m.Steps)
+}
+
 func TestMeasure_NormsAreMeansOfATenthOfTheWindows(t *testing.T) {
 	var windows []any
 	for i := range 29 {

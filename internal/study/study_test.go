@@ -29,6 +29,16 @@ func TestStudy_CellsAreEveryCombination(t *testing.T) {
 	require.Equal(t, []string{"--accum=1"}, small.Base, "the flags of a cell leave those of the study alone")
 }
 
+func TestStudy_ARateIsAFactorOfNumbersThatIsNotTheLast(t *testing.T) {
+	named := Factor{Levels: []Level{{Name: "1e-3"}, {Name: "high"}}}
+	numbers := Factor{Levels: []Level{{Name: "1e-3"}, {Name: "2e-3"}}}
+	for want, factors := range map[int][]Factor{
+		-1: {named, numbers}, 0: {numbers, numbers, named}, 1: {named, numbers, named},
+	} {
+		require.Equal(t, want, (&Study{Factors: factors}).RateFactor())
+	}
+}
+
 func TestStudy_RunsGoSeedBySeed(t *testing.T) {
 	var names []string
 	for _, r := range small.Runs() {

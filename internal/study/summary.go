@@ -53,14 +53,14 @@ type CellSummary struct {
 	Releases []ReleaseSummary `json:"releases"`
 }
 
-// ReleaseSummary is one release of a cell: means over its runs. Changes are differences within a run.
+// ReleaseSummary is one release of a cell: means over its runs.
 type ReleaseSummary struct {
 	Step       stats.MeanSpread `json:"step"`
 	LossBefore stats.MeanSpread `json:"loss_before"`
 	LossAfter  stats.MeanSpread `json:"loss_after"`
 	NormBefore stats.MeanSpread `json:"norm_before"`
 	NormAfter  stats.MeanSpread `json:"norm_after"`
-	NormRatio  stats.MeanSpread `json:"norm_ratio"` // after / before
+	NormRatio  stats.MeanSpread `json:"norm_ratio"` // after / before, of each run
 	NormPeak   stats.MeanSpread `json:"norm_peak"`
 }
 

@@ -3,6 +3,7 @@ package study
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,8 @@ func TestSummary_AMainEffectIsAWeightedSum(t *testing.T) {
 	j := s.Summarize(runsOf(1, 2, 3, 5, 1, 2, 3, 5), 0.01).Comparisons[0]
 	require.Equal(t, []strictjson.Float{2.5, 2.5}, j.Sums)
 	require.Equal(t, "0.5 · [L(high, none) + L(high, all) − L(low, none) − L(low, all)]", j.Formula)
+	slices.Reverse(s.Comparisons[0].Sum)
+	require.Equal(t, "0.5 · [−L(low, all) − L(low, none) + L(high, all) + L(high, none)]", s.Comparisons[0].formula())
 }
 
 func TestSummary_AComparisonCanHaveAnOutcomeOfItsOwn(t *testing.T) {
@@ -114,6 +117,10 @@ func TestSummary_ARateBreaksWhereARunDivergesOrTheOutcomeRises(t *testing.T) {
 	} {
 		m := s.Summarize(withLosses(&s, c.low[0], 1, c.high[0], 1, c.low[1], 1, c.high[1], 1), 0.01)
 		require.Equal(t, c.want, []bool{m.Cells[0].Breaks, m.Cells[2].Breaks}, c)
+		var out strings.Builder
+		require.NoError(t, m.Print(&out))
+		rows := len(slices.DeleteFunc(slices.Clone(c.want), func(breaks bool) bool { return !breaks }))
+		require.Equal(t, 1+rows, strings.Count(out.String(), "breaks"), "the head of the column, and these rows")
 	}
 }
 
@@ -175,8 +182,9 @@ func TestSummary_IsPrintedAsATable(t *testing.T) {
 		"1. Does the rate cost?\n   L(high, none) − L(low, none)\n   +1.0005 ± 0.0007, 97.5 % interval: +0.98",
 		"; predicted above 0: as predicted\n",
 		"; predicted below 0: no difference shown (1 of 4 runs diverged)\n",
-		"8 of 8 runs; kernels mixed, which may round differently: abacus (1 runs), portable (7 runs)\n",
+		"8 of 8 runs; kernels mixed, which may round differently: abacus (1), portable (7)\n",
 	} {
 		require.Contains(t, out.String(), want)
 	}
+	require.NotContains(t, out.String(), "breaks", "without a rate, no rate breaks a row")
 }

@@ -21,15 +21,21 @@ func (m *Summary) Print(out io.Writer) error {
 	for _, o := range m.Others {
 		head = append(head, o.String())
 	}
-	head = append(head, "largest rise", "norm, last/first", "clipped", "diverged", "breaks")
+	head = append(head, "largest rise", "norm, last/first", "clipped", "diverged")
+	rates := m.Study.RateFactor() >= 0
+	if rates {
+		head = append(head, "breaks")
+	}
 	fmt.Fprintf(w, "\n%s\n", strings.Join(head, "\t"))
 	for _, c := range m.Cells {
 		row := slices.Concat(c.Cell, []string{strconv.Itoa(c.Finished), c.Text(m.Outcome), c.Against()})
 		for _, o := range m.Others {
 			row = append(row, c.Text(o))
 		}
-		row = append(row, c.LargestRise.Text(3), c.NormRise.Text(2), Percent(c.ClippedShare), strconv.Itoa(c.Diverged),
-			map[bool]string{true: "breaks", false: "–"}[c.Breaks])
+		row = append(row, c.LargestRise.Text(3), c.NormRise.Text(2), Percent(c.ClippedShare), strconv.Itoa(c.Diverged))
+		if rates {
+			row = append(row, map[bool]string{true: "breaks", false: "–"}[c.Breaks])
+		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	if err := w.Flush(); err != nil {
@@ -86,17 +92,17 @@ func (j *Judgement) Interval() string {
 // confidence names the interval.
 func (j *Judgement) confidence() string { return fmt.Sprintf("%.1f %% interval", 100*j.Confidence) }
 
-// KernelText lists the kernels of the finished runs, and says when there are several.
+// KernelText names the kernel of the finished runs. Of several kernels it also says how many runs each computed.
 func (m *Summary) KernelText() string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(m.Kernels)) {
-		names = append(names, fmt.Sprintf("%s (%d runs)", name, m.Kernels[name]))
-	}
+	names := slices.Sorted(maps.Keys(m.Kernels))
 	switch len(names) {
 	case 0:
 		return "no kernel yet"
 	case 1:
 		return "kernel " + names[0]
+	}
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s (%d)", name, m.Kernels[name])
 	}
 	return "kernels mixed, which may round differently: " + strings.Join(names, ", ")
 }
