@@ -77,7 +77,7 @@ func (a *ablation) flagsAt(lr float64) []string {
 
 // keepMoments changes what a plan's freezing means, as --keep-moments asks: a frozen parameter computes gradients and
 // moments as if it learned, and gets its initial weights back after every step. So it begins to learn, when it is
-// released, with moments that are not 0. The log of steps sees it as frozen.
+// released, with moments that are not 0. In the log, lines of steps show it as frozen, lines of epochs do not.
 func keepMoments(t *trainer) {
 	var rules []func(*Param) bool // of the stages
 	var start snapshot            // weights at the beginning of the phase

@@ -58,6 +58,9 @@ func ablateCommand(c *terminal.Console, args []string) error {
 	if err != nil {
 		return err
 	}
+	if plan.reportOnly {
+		return plan.study.showOnly(c.Out)
+	}
 	if err := os.MkdirAll(plan.out, 0o755); err != nil {
 		return err
 	}
@@ -125,28 +128,16 @@ func parseAblate(c *terminal.Console, args []string) (*ablationPlan, error) {
 	for i := range *count {
 		plan.seeds = append(plan.seeds, cfg.Seed+uint64(i))
 	}
-	var err error
-	if plan.data, err = dataDigests(&cfg); err != nil {
+	in, err := loadInputs(&cfg)
+	if err != nil {
 		return nil, err
 	}
+	plan.data = in.digests
 	if plan.program, err = programDigest(); err != nil {
 		return nil, err
 	}
 	plan.changes, err = chooseAblations(*only)
 	return plan, err
-}
-
-// dataDigests returns the digests of everything that a run with this configuration starts from.
-func dataDigests(cfg *Config) (map[string]string, error) {
-	text, chat, err := loadTrainingCorpora(cfg)
-	if err != nil {
-		return nil, err
-	}
-	valText, valChat, err := loadValidationCorpora(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return inputDigests(cfg, text, chat, valText, valChat)
 }
 
 // validate returns the error of the first flag that does not suit a comparison of pretraining.

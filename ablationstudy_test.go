@@ -234,6 +234,12 @@ func TestStudy_ShowsWhatHasFinished(t *testing.T) {
 
 	_, _, err = runStudy(t, t.Context(), dir, smallData(t)[0], proceed)
 	require.ErrorContains(t, err, "numerics 9", "but not be gone on with")
+
+	missing := filepath.Join(dir, "missing")
+	code, _, message = gogpt(t, "ablate", "--study=tiny", "--out="+missing, "--report-only")
+	require.Equal(t, exitError, code)
+	require.Equal(t, "gogpt: "+filepath.Join(missing, "tiny.jsonl")+": no such file or directory\n", message)
+	require.NoDirExists(t, missing)
 }
 
 func TestStudy_ARunThatFailsOrIsInterruptedLeavesNoLine(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"gogpt/internal/atomicfile"
 	"gogpt/internal/jobs"
 	"gogpt/internal/report"
 	"gogpt/internal/runlog"
@@ -29,7 +30,7 @@ import (
 type studyPlan struct {
 	file  study.File
 	runs  []*study.Run
-	jobs  int      // runs at a time; 0: train nothing, show the runs that have a line
+	jobs  int      // runs at a time
 	flags []string // of every run: --kernel and --pretrain-data, if they were given
 
 	lock    sync.Mutex // of the file
@@ -71,7 +72,6 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 	case a.out == "":
 		return nil, usagef("--out=DIR is needed")
 	case a.reportOnly:
-		p.jobs = 0
 		return p, nil // the first line says which data and numerics
 	case s.Text && cfg.PretrainData == "":
 		return nil, usagef("--study=%s: takes --pretrain-data=FILE beside it, the text to train on", name)
@@ -80,7 +80,8 @@ func newStudyPlan(fs *flag.FlagSet, a *ablationPlan, cfg *Config, name string) (
 			cfg.PretrainData, name)
 	}
 	p.file.Numerics = numerics
-	p.file.Data, err = dataDigests(cfg)
+	in, err := loadInputs(cfg)
+	p.file.Data = in.digests
 	return p, err
 }
 
@@ -95,12 +96,21 @@ func (p *studyPlan) run(c *terminal.Console) error {
 	if err := p.loadFinished(c.Out); err != nil {
 		return err
 	}
-	if p.jobs > 0 {
-		if err := p.train(c); err != nil {
-			return err
-		}
+	if err := p.train(c); err != nil {
+		return err
 	}
 	return p.show(c.Out)
+}
+
+// showOnly shows the results of the runs that have a line, and trains nothing.
+func (p *studyPlan) showOnly(out io.Writer) error {
+	if _, err := os.Stat(p.file.Path); err != nil {
+		return atomicfile.PathError(p.file.Path, err)
+	}
+	if err := p.loadFinished(out); err != nil {
+		return err
+	}
+	return p.show(out)
 }
 
 // loadFinished loads the results of the runs that have a line.

@@ -12,26 +12,49 @@ import (
 // those of a saved model, which --init-from names or a person chooses. Everything else begins anew: moments, schedule,
 // epochs, random numbers.
 
+// inputs is everything that a run starts from.
+type inputs struct {
+	text, chat       *corpus           // of pretraining, of tuning
+	valText, valChat *corpus           // the user's validation data; nil: none
+	digests          map[string]string // SHA-256 by the name of the input
+}
+
+// loadInputs reads the data that the flags name, or the built-in data, and computes the digests.
+func loadInputs(cfg *Config) (in inputs, err error) {
+	if in.text, in.chat, err = loadTrainingCorpora(cfg); err != nil {
+		return in, err
+	}
+	if in.valText, in.valChat, err = loadValidationCorpora(cfg); err != nil {
+		return in, err
+	}
+	in.digests = map[string]string{"pretrain": in.text.digest(), "finetune": in.chat.digest()}
+	if in.valText != nil {
+		in.digests["val-data"] = in.valText.digest()
+	}
+	if in.valChat != nil {
+		in.digests["chat-val-data"] = in.valChat.digest()
+	}
+	if cfg.InitFrom != "" {
+		if in.digests["init-from"], err = fileDigest(cfg.InitFrom); err != nil {
+			return in, atomicfile.PathError(cfg.InitFrom, err)
+		}
+	}
+	return in, nil
+}
+
 // prepare loads and splits the data, sets the tokenizer and the model, and makes the datasets. It returns the digests
 // of everything that the run starts from.
 func (s *session) prepare() (digests map[string]string, err error) {
 	cfg := s.cfg
-	text, chat, err := loadTrainingCorpora(cfg)
+	in, err := loadInputs(cfg)
 	if err != nil {
 		return nil, err
 	}
-	valText, valChat, err := loadValidationCorpora(cfg)
+	text, heldText, err := s.holdOut("pretrain", in.text, in.valText)
 	if err != nil {
 		return nil, err
 	}
-	if digests, err = inputDigests(cfg, text, chat, valText, valChat); err != nil {
-		return nil, err
-	}
-	text, heldText, err := s.holdOut("pretrain", text, valText)
-	if err != nil {
-		return nil, err
-	}
-	chat, heldChat, err := s.holdOut("finetune", chat, valChat)
+	chat, heldChat, err := s.holdOut("finetune", in.chat, in.valChat)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +67,7 @@ func (s *session) prepare() (digests map[string]string, err error) {
 	if err := s.addPhase("finetune", cfg.Finetune, finetuneOrder, chat, heldChat); err != nil {
 		return nil, err
 	}
-	return digests, s.loadHeldout()
+	return in.digests, s.loadHeldout()
 }
 
 // holdOut returns the training part of a phase's data, and what the phase validates on: the user's validation data or,
@@ -160,24 +183,4 @@ func (s *session) initModel(texts ...*corpus) (err error) {
 		cfg.Model = s.model.ModelConfig
 	}
 	return err
-}
-
-// inputDigests returns the SHA-256 of everything that a run starts from: the data by phase, validation data unless it
-// is nil, and the file of --init-from.
-func inputDigests(cfg *Config, text, chat, valText, valChat *corpus) (map[string]string, error) {
-	digests := map[string]string{"pretrain": text.digest(), "finetune": chat.digest()}
-	if valText != nil {
-		digests["val-data"] = valText.digest()
-	}
-	if valChat != nil {
-		digests["chat-val-data"] = valChat.digest()
-	}
-	if cfg.InitFrom != "" {
-		digest, err := fileDigest(cfg.InitFrom)
-		if err != nil {
-			return nil, atomicfile.PathError(cfg.InitFrom, err)
-		}
-		digests["init-from"] = digest
-	}
-	return digests, nil
 }

@@ -105,7 +105,7 @@ func (a *Axis) logTicks() []float64 {
 }
 
 // ShortNumber returns a value in few characters: four significant digits, a whole number from 1000 on, and an exponent
-// below 0.001 and from 1e6 on, as in "2.5e7".
+// below 0.01 and from 1e6 on, as in "2.5e7".
 func ShortNumber(v float64) string {
 	size := math.Abs(v)
 	switch {
@@ -115,7 +115,7 @@ func ShortNumber(v float64) string {
 		return "0" // and -0
 	case size >= 1000 && size < 1e6:
 		return strconv.FormatFloat(v, 'f', 0, 64)
-	case size < 1e-3 || size >= 1e6:
+	case size < 1e-2 || size >= 1e6:
 		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', 1, 64), "e")
 		sign := strings.TrimPrefix(exponent[:1], "+")
 		return strings.TrimSuffix(mantissa, ".0") + "e" + sign + strings.TrimLeft(exponent[1:], "0")

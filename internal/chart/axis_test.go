@@ -42,8 +42,8 @@ func TestAxis_HasARangeForAnyValues(t *testing.T) {
 }
 
 func TestShortNumber_HasFewDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 1.23456: "1.235", 12345: "12345", 1e-4: "1e-4", 2.5e7: "2.5e7",
-		-0.5: "-0.5", 100: "100", math.Inf(1): "not finite", math.NaN(): "not finite"} {
+	for v, want := range map[float64]string{0: "0", 1.23456: "1.235", 12345: "12345", 1e-4: "1e-4", 3e-3: "3e-3",
+		0.02: "0.02", 2.5e7: "2.5e7", -0.5: "-0.5", 100: "100", math.Inf(1): "not finite", math.NaN(): "not finite"} {
 		require.Equal(t, want, ShortNumber(v))
 	}
 }

@@ -56,7 +56,7 @@ func TestChart_ALogarithmicXAxisPlacesEqualFactorsEquallyFar(t *testing.T) {
 	requireXML(t, svg)
 	require.InDelta(t, c.x.At(1e-3)-c.x.At(1e-4), c.x.At(1e-2)-c.x.At(1e-3), 1e-9)
 	ticks := regexp.MustCompile(`text-anchor="middle">([^<]*)<`).FindAllStringSubmatch(svg, -1)
-	require.Equal(t, []string{"1e-4", "0.001", "0.01"}, []string{ticks[0][1], ticks[1][1], ticks[2][1]})
+	require.Equal(t, []string{"1e-4", "1e-3", "0.01"}, []string{ticks[0][1], ticks[1][1], ticks[2][1]})
 	require.Len(t, ticks, 3, "one at each x")
 }
 
