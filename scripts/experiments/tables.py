@@ -159,17 +159,44 @@ def ablations():
     table(*rows)
 
 
-def tensors(*names):
-    """The cosine of each approximation by tensor: the mean over the comparisons of a run."""
+def cosines(name):
+    """The cosine of every tensor by (mode, tensor): the mean over the comparisons of a run."""
     found = {}
-    for name in names:
-        for e in events(name):
-            for r in e["rows"] if e["event"] == "attn_gradient" else []:
-                found.setdefault((r["mode"], r["tensor"]), {}).setdefault(name, []).append(r["cosine"])
-    rows = [("mode", "tensor", *names)]
-    for (mode, tensor), cosines in found.items():
-        if mode != "exact" and all(name in cosines for name in names):
-            rows.append((mode, tensor, *(f"{statistics.mean(cosines[name]):.2f}" for name in names)))
+    for e in events(name):
+        for r in e["rows"] if e["event"] == "attn_gradient" else []:
+            found.setdefault((r["mode"], r["tensor"]), []).append(r["cosine"])
+    return {key: statistics.mean(values) for key, values in found.items()}
+
+
+LENGTHS = "short", "long"
+
+
+def approximations():
+    """What each approximation is worth, on short and on long sequences: its gradient, its cost, where it breaks."""
+    study = summary("ladder")
+    rows = [("backward", "sequences", "cosine, all parameters", "cosine, wte", "cosine, below the blocks",
+             "cost at 1e-3", "breaks at")]
+    for mode in "exact", "stop-gradient", "straight-through":
+        for length in LENGTHS:
+            cells = [c for c in study["cells"] if c["cell"][0] == length and c["cell"][2] == mode]
+            breaks = next((c["cell"][1] for c in cells if c["breaks"]), "–")
+            found = cosines("laboratory-" + length)
+            rows.append((mode, length, *("–" if mode == "exact" else f"{found[mode, tensor]:.2f}"
+                                         for tensor in ("all parameters", "wte.weight", "h.0 (input)")),
+                         both(cells[0]["difference"]), breaks))
+    table(*rows)
+
+
+def layers():
+    """The cosine of each approximation by tensor and block, on short and on long sequences."""
+    found = {length: cosines("laboratory-" + length) for length in LENGTHS}
+    blocks = range(4)
+    rows = [("backward", "weights", *(f"{length}, block {block}" for length in LENGTHS for block in blocks))]
+    for mode in "stop-gradient", "straight-through":
+        for part in ("attn.c_attn.weight[q]", "attn.c_attn.weight[k]", "attn.c_attn.weight[v]", "attn.c_proj.weight",
+                     "mlp.c_fc.weight", "mlp.c_proj.weight"):
+            rows.append((mode, part.replace(".weight", ""), *(f"{found[length][mode, f'h.{block}.{part}']:.2f}"
+                                                              for length in LENGTHS for block in blocks)))
     table(*rows)
 
 
@@ -184,6 +211,5 @@ ladder()
 ablations()
 smoothing()
 laboratory("laboratory", 1260, 3780, 7560)
-laboratory("laboratory-short", 100, 300)
-laboratory("laboratory-long", 100, 300)
-tensors("laboratory-short", "laboratory-long")
+approximations()
+layers()
