@@ -353,6 +353,23 @@ func TestTrain_ACooldownReachesTheMinimumInItsLastStep(t *testing.T) {
 	}
 }
 
+// Patience may be exhausted in the planned epoch in which the next stage begins, before its step is reached: an earlier
+// epoch of the data, with fewer samples, is trained in its place.
+func TestTrain_ANewStageNeverRepeatsAnEpochOfThePlan(t *testing.T) {
+	r := newTrial(t, func(c *Config, p *phase) {
+		c.Pretrain = PhaseConfig{Epochs: 7, LR: 1e-30, MinLR: -1, Patience: 1, Accum: []int{1, 2}}
+		c.MinDelta = 9         // the first epoch of a stage improves, the second does not
+		c.FreezeAttnSteps = 15 // the last step of the sixth epoch of the plan
+		p.train = growing(dataOf(p).rows)
+	})
+	require.Equal(t, runlog.Completed, r.run(t))
+	var frozen []int
+	for _, record := range r.records() {
+		frozen = append(frozen, len(record.Frozen))
+	}
+	require.Equal(t, []int{4, 4, 4, 4, 0}, frozen, "epochs 1, 2, 5, 6 and 7 of the plan")
+}
+
 // overfit changes a trial so that the training loss keeps falling while the validation loss rises again.
 func overfit(c *Config, p *phase) {
 	c.Pretrain.Epochs, c.Pretrain.LR, c.Pretrain.Patience = 40, 2e-2, 4
