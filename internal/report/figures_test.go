@@ -21,7 +21,7 @@ func TestFigures_EachShowsItsFieldInItsUnit(t *testing.T) {
 		"Clipped steps":          {"a: 50"}, // per cent
 		"Learning rate":          {"a: 1e-4"},
 		"Speed":                  {"a: 100"},
-		"Update-to-weight ratio": {"embedding: 0.001", "attention: 0"},
+		"Update-to-weight ratio": {"embedding: 1e-3", "attention: 0"},
 	} {
 		require.Subset(t, hoverText(t, figureOf(t, page, title), "epoch 2"), want, title)
 	}
